@@ -1,0 +1,89 @@
+"""What enters the context of one answer: the persona's text and the recalled episodes.
+
+Both depend on the persona's policy. Everything is restricted to before the moment of the query,
+which is what keeps simulation and evaluation from seeing the future.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from persona_agent.persona import outcome_statistics, render
+from persona_agent.prompts import Case
+from persona_agent.protocols import Embedder, EpisodeStore
+from persona_agent.schema import Persona, Query, Recalled
+from persona_agent.schema.base import Record
+
+
+class Context(Record):
+    """What the model gets to see of a user for one query."""
+
+    persona_version: str
+    persona_text: str
+    recalled: tuple[Recalled, ...] = ()
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The recalled episodes as prompts show them, best first."""
+        return tuple(Case.of(one.episode) for one in self.recalled)
+
+
+class ContextBuilder:
+    """Builds contexts from memory. Blocking (store and embedder); call it off the event loop."""
+
+    def __init__(self, episodes: EpisodeStore, embedder: Embedder, *, persona_tokens: int) -> None:
+        self._episodes = episodes
+        self._embedder = embedder
+        self._persona_tokens = persona_tokens
+
+    def build(
+        self,
+        persona: Persona,
+        query: Query,
+        *,
+        before: datetime | None = None,
+        vector: npt.NDArray[np.float32] | None = None,
+    ) -> Context:
+        """Return the context of a query.
+
+        Args:
+            persona: whose claims are rendered, and whose policy says what is shown.
+            query: what is asked.
+            before: only episodes strictly before this moment are seen; None sees all.
+            vector: the query's embedding, where it is known already.
+        """
+        policy = persona.policy
+        recalled: list[Recalled] = []
+        if policy.recalled:
+            if vector is None:
+                vector = self._embedder.embed([query.text])[0]
+            recalled = self._episodes.recall(
+                persona.user_id,
+                vector,
+                limit=policy.recalled,
+                blend=policy.blend,
+                before=before,
+                task=query.task_name,
+                with_outcome=True,
+            )
+        return Context(
+            persona_version=persona.version,
+            persona_text=self.text(persona, query, before=before),
+            recalled=tuple(recalled),
+        )
+
+    def text(self, persona: Persona, query: Query, *, before: datetime | None = None) -> str:
+        """Render the persona with the statistics of the query's task as they stand now.
+
+        A persona version holds the statistics of the moment it was made; an answer uses those
+        of its own moment, so that an outcome recorded a second ago already counts.
+        """
+        if persona.policy.show_statistics:
+            known = self._episodes.timeline(
+                persona.user_id, before=before, task=query.task_name, with_outcome=True
+            )
+            persona = persona.model_copy(update={"statistics": outcome_statistics(known)})
+        return render(persona, max_tokens=self._persona_tokens)

@@ -1,0 +1,92 @@
+"""Blocking twins of the async methods, made in one place.
+
+All of them run on one background event loop of the agent, so that connections and locks that
+belong to a loop live as long as the agent does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop in a daemon thread, started on first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._started()).result()
+
+    def close(self) -> None:
+        """Stop the loop. Idempotent."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="persona-agent", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+class HasLoop(Protocol):
+    """Anything with a background loop."""
+
+    _background: LoopThread
+
+
+S = TypeVar("S", bound=HasLoop)
+
+
+def blocking(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], T]:
+    """Return the blocking twin of an async method. Not to be called from within an event loop."""
+
+    def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._background.run(method(self, *args, **kwargs))
+
+    twin.__name__ = f"{method.__name__}_sync"
+    twin.__qualname__ = f"{method.__qualname__}_sync"
+    twin.__doc__ = f"Blocking twin of :meth:`{method.__name__}`."
+    return twin
+
+
+def blocking_iterator(
+    method: Callable[Concatenate[S, P], AsyncIterator[T]],
+) -> Callable[Concatenate[S, P], Iterator[T]]:
+    """Return the blocking twin of an async generator method."""
+
+    def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        stream = aiter(method(self, *args, **kwargs))
+        end = object()
+
+        async def step() -> T | object:
+            return await anext(stream, end)
+
+        while (item := self._background.run(step())) is not end:
+            yield item  # type: ignore[misc]
+
+    twin.__name__ = f"{method.__name__}_sync"
+    twin.__qualname__ = f"{method.__qualname__}_sync"
+    twin.__doc__ = f"Blocking twin of :meth:`{method.__name__}`."
+    return twin

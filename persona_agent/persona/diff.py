@@ -1,0 +1,71 @@
+"""What changed between two versions of a persona."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from persona_agent.schema import Claim, ContextPolicy, Persona
+from persona_agent.schema.base import Record
+
+Change = Literal["added", "changed", "removed"]
+
+
+class ClaimChange(Record):
+    """One claim that was added, changed or removed."""
+
+    change: Change
+    before: Claim | None = None
+    after: Claim | None = None
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Episodes behind the change: those of the new wording, else of the old."""
+        claim = self.after or self.before
+        return claim.evidence if claim else ()
+
+
+class PersonaDiff(Record):
+    """The changes from one version to another."""
+
+    before: str | None
+    after: str
+    claims: tuple[ClaimChange, ...] = ()
+    policy_before: ContextPolicy | None = None
+    policy_after: ContextPolicy | None = None
+    demonstrations: tuple[int, int] = (0, 0)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing that acts has changed."""
+        same_policy = self.policy_before == self.policy_after
+        return not self.claims and same_policy and self.demonstrations[0] == self.demonstrations[1]
+
+
+def diff(before: Persona | None, after: Persona) -> PersonaDiff:
+    """Compare two versions; ``before=None`` compares with an empty persona.
+
+    Claims are matched by id. Counts of use alone are no change.
+    """
+    old = {claim.id: claim for claim in before.claims} if before else {}
+    new = {claim.id: claim for claim in after.claims}
+    changes: list[ClaimChange] = []
+    for claim in new.values():
+        earlier = old.get(claim.id)
+        if earlier is None:
+            changes.append(ClaimChange(change="added", after=claim))
+        elif _content(earlier) != _content(claim):
+            changes.append(ClaimChange(change="changed", before=earlier, after=claim))
+    gone = [claim for claim in old.values() if claim.id not in new]
+    changes.extend(ClaimChange(change="removed", before=claim) for claim in gone)
+    return PersonaDiff(
+        before=before.version if before else None,
+        after=after.version,
+        claims=tuple(changes),
+        policy_before=before.policy if before else None,
+        policy_after=after.policy,
+        demonstrations=(len(before.demonstrations) if before else 0, len(after.demonstrations)),
+    )
+
+
+def _content(claim: Claim) -> tuple[str, str, str, bool]:
+    return (claim.section.value, claim.statement, claim.origin, claim.pinned)

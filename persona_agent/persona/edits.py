@@ -1,0 +1,61 @@
+"""Applying edits to a persona: small, linked to evidence, never touching what the user fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from persona_agent.schema import Claim, Edit, EditOperation, Persona, new_id
+
+
+def apply_edits(
+    persona: Persona, edits: Sequence[Edit], *, cause: str, at: datetime | None = None
+) -> Persona:
+    """Return a new version with the edits applied in order; the input is left as it is.
+
+    An edit that names an unknown claim, would change a protected claim, repeats a claim word for
+    word, or has no evidence of its own nor of what it replaces, is passed over.
+    """
+    claims = {claim.id: claim for claim in persona.claims}
+    moment = at or datetime.now(UTC)
+    for edit in edits:
+        _apply(claims, edit, moment)
+    return persona.model_copy(
+        update={
+            "version": new_id(),
+            "parent": persona.version,
+            "claims": tuple(claims.values()),
+            "created_at": moment,
+            "cause": cause,
+        }
+    )
+
+
+def _apply(claims: dict[str, Claim], edit: Edit, at: datetime) -> None:
+    targets = [claims[name] for name in edit.claim_ids if name in claims]
+    if len(targets) != len(edit.claim_ids) or any(target.protected for target in targets):
+        return
+    if edit.operation is EditOperation.DELETE:
+        for target in targets:
+            del claims[target.id]
+        return
+    inherited = [name for target in targets for name in target.evidence]
+    evidence = tuple(dict.fromkeys([*edit.evidence, *inherited]))
+    known = {claim.statement.casefold() for claim in claims.values() if claim not in targets}
+    if not evidence:
+        return
+    claim = Claim(
+        id=targets[0].id if targets else new_id(),
+        section=edit.section,
+        text=edit.text,
+        scope=edit.scope,
+        evidence=evidence,
+        helpful=sum(target.helpful for target in targets),
+        harmful=0,
+        since=at,
+    )
+    if claim.statement.casefold() in known:
+        return
+    for target in targets[1:]:
+        del claims[target.id]
+    claims[claim.id] = claim

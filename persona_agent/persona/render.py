@@ -1,0 +1,100 @@
+"""A persona as text: what every model, the offline one too, gets to see of it.
+
+The text is deterministic. It holds up to three blocks, each behind a heading of its own: claims
+by section, outcome counts by task, and examples. One item is one line, whatever it contains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persona_agent.schema import Claim, Persona, Section, TaskStatistics
+
+CHARACTERS_PER_TOKEN = 4
+COUNTS_HEADING = "Outcomes so far"
+EXAMPLES_HEADING = "Telling examples"
+
+
+def estimate_tokens(text: str) -> int:
+    """Return a rough token count (4 characters a token), for budgets and offline accounting."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def one_line(text: str) -> str:
+    """Return text on a single line, so that it cannot imitate a heading or another item."""
+    return " ".join(text.split())
+
+
+def render(persona: Persona, *, max_tokens: int = 600) -> str:
+    """Return what the persona's policy shows of it, within a budget of tokens.
+
+    Statistics come first into the budget, then claims, most useful first, then demonstrations.
+    The claims that the user fixed are always shown. An empty persona renders to "".
+    """
+    policy = persona.policy
+    left = max_tokens
+    blocks: list[str] = []
+    counts = render_statistics(persona.statistics) if policy.show_statistics else ""
+    left -= estimate_tokens(counts)
+    if policy.show_claims:
+        chosen = _within(persona.claims, left)
+        left -= sum(estimate_tokens(claim_line(claim)) for claim in chosen)
+        blocks.extend(_section(section, chosen) for section in Section)
+    blocks.append(counts)
+    if policy.show_demonstrations:
+        blocks.append(_examples(persona, left))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def usefulness(claim: Claim) -> tuple[int, int, int]:
+    """Sort key: the user's own first, then by net help, then by evidence."""
+    return (int(claim.protected), claim.helpful - claim.harmful, len(claim.evidence))
+
+
+def claim_line(claim: Claim) -> str:
+    """Return one claim as it is shown."""
+    seen = f" (seen {len(claim.evidence)}x)" if claim.origin == "learned" else " (user's own words)"
+    return f"- {one_line(claim.statement)}{seen}"
+
+
+def _within(claims: Sequence[Claim], budget: int) -> list[Claim]:
+    chosen = []
+    for claim in sorted(claims, key=usefulness, reverse=True):
+        cost = estimate_tokens(claim_line(claim))
+        if cost <= budget or claim.protected:
+            chosen.append(claim)
+            budget -= cost
+    return chosen
+
+
+def _section(section: Section, claims: Sequence[Claim]) -> str:
+    lines = [claim_line(claim) for claim in claims if claim.section is section]
+    return "\n".join([section.value.capitalize(), *lines]) if lines else ""
+
+
+def render_statistics(statistics: Sequence[TaskStatistics]) -> str:
+    """Return one line a task: ``- task (31): "comedy" 12, "action" 8; latest: "action"``."""
+    lines = [_statistics_line(one) for one in statistics if one.total]
+    return "\n".join([COUNTS_HEADING, *lines]) if lines else ""
+
+
+def _statistics_line(one: TaskStatistics) -> str:
+    counts = ", ".join(f'"{one_line(label)}" {count}' for label, count in one.counts)
+    latest = ", ".join(f'"{one_line(label)}"' for label in one.recent)
+    numbers = ""
+    if one.mean is not None and one.median is not None and one.spread is not None:
+        numbers = f"; mean {one.mean:g}, median {one.median:g}, spread {one.spread:g}"
+    return f"- {one_line(one.task)} ({one.total}): {counts}{numbers}; latest first: {latest}"
+
+
+def _examples(persona: Persona, budget: int) -> str:
+    lines: list[str] = []
+    for shown in persona.demonstrations:
+        query = one_line(shown.query)
+        query = query if len(query) <= 240 else query[:239] + "…"
+        line = f'- {query} -> "{one_line(shown.outcome)}"'
+        budget -= estimate_tokens(line)
+        if budget < 0:
+            break
+        lines.append(line)
+    return "\n".join([EXAMPLES_HEADING, *lines]) if lines else ""

@@ -1,0 +1,51 @@
+"""Counts of outcomes: the part of a persona that needs no model."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+
+from persona_agent.schema import Episode, TaskStatistics, task_kind
+
+MOST_LABELS = 30
+MOST_RECENT = 5
+LONGEST_LABEL = 60
+
+
+def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...]:
+    """Count the outcomes of each task, most used task first.
+
+    Args:
+        episodes: in time order; those without an outcome are passed over.
+
+    Tasks whose outcomes never recur (every choice has options of its own, or answers are free
+    text) have nothing to count and are left out.
+    """
+    by_task: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        if episode.outcome is not None:
+            by_task.setdefault(episode.query.task_name, []).append(episode)
+    found = [_count(task, group) for task, group in by_task.items()]
+    kept = [one for one in found if one is not None]
+    return tuple(sorted(kept, key=lambda one: (-one.total, one.task)))
+
+
+def _count(task: str, episodes: Sequence[Episode]) -> TaskStatistics | None:
+    outcomes = [episode.outcome or "" for episode in episodes]
+    counts = Counter(outcomes)
+    kind = task_kind(tuple(counts))
+    labels = all(len(outcome) <= LONGEST_LABEL for outcome in counts)
+    if not labels or (len(outcomes) > 3 and len(counts) > 0.8 * len(outcomes)):
+        return None
+    numbers = [float(outcome) for outcome in outcomes] if kind == "rating" else []
+    return TaskStatistics(
+        task=task,
+        kind=kind,
+        total=len(outcomes),
+        counts=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]),
+        recent=tuple(reversed(outcomes[-MOST_RECENT:])),
+        mean=round(statistics.fmean(numbers), 2) if numbers else None,
+        median=statistics.median(numbers) if numbers else None,
+        spread=round(statistics.pstdev(numbers), 2) if numbers else None,
+    )

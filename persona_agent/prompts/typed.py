@@ -1,0 +1,385 @@
+"""The prompts of this library with their input and output models.
+
+Episodes and claims are shown under short references (``E1``, ``C1``), which cost few tokens and
+cannot be mistyped into somebody else's id; ``episode_id`` and ``claim_id`` translate them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from persona_agent.prompts.template import PromptInputs, TypedPrompt
+from persona_agent.schema import Claim, EditOperation, Episode, Fact, Query, Section
+from persona_agent.schema.base import Record
+
+NOTHING = "(none)"
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return text on one line, cut at ``limit`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def numbered(options: Sequence[str]) -> str:
+    """Return the options, one a line, numbered from 1."""
+    return "\n".join(f"{i}. {shorten(option, 2_000)}" for i, option in enumerate(options, 1))
+
+
+def resolve(reference: str, letter: str, ids: Sequence[str]) -> str | None:
+    """Translate ``E3`` (or ``3``, ``[E3]``, or the id itself) to an id; None when unknown."""
+    if reference in ids:
+        return reference
+    digits = reference.strip().strip("[]").upper().removeprefix(letter)
+    if digits.isascii() and digits.isdigit() and 1 <= int(digits) <= len(ids):
+        return ids[int(digits) - 1]
+    return None
+
+
+class Case(Record):
+    """A past interaction as a prompt shows it."""
+
+    query: str
+    outcome: str
+    options: tuple[str, ...] = ()
+    task: str = ""
+    date: str = ""
+    episode_id: str = ""
+
+    @classmethod
+    def of(cls, episode: Episode) -> Case:
+        """Return the case of an episode whose outcome is known."""
+        return cls(
+            query=episode.query.text,
+            outcome=episode.outcome or "",
+            options=episode.query.options,
+            task=episode.query.task_name,
+            date=episode.at.date().isoformat(),
+            episode_id=episode.id,
+        )
+
+    def line(self, *, query_length: int = 400) -> str:
+        """Return the case on one line."""
+        return f"{shorten(self.query, query_length)} -> {shorten(self.outcome, 300)}"
+
+
+def _cases(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) -> str:
+    if not cases:
+        return NOTHING
+    lines = []
+    for number, case in enumerate(cases, 1):
+        mark = f"[{letter}{number}] " if letter else "- "
+        date = f"{case.date} " if case.date else ""
+        task = f"({case.task}) " if letter and case.task else ""
+        lines.append(f"{mark}{date}{task}{case.line(query_length=query_length)}")
+    return "\n".join(lines)
+
+
+# --- decide: choose among options -------------------------------------------------------------
+
+
+class DecideInputs(PromptInputs):
+    """A query with options, the rendered persona, and the recalled cases, best first."""
+
+    query: Query
+    persona: str = ""
+    recalled: tuple[Case, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "persona": self.persona or NOTHING,
+            "recalled": _cases(self.recalled),
+            "query": self.query.text,
+            "options": numbered(self.query.options),
+        }
+
+
+class DecideOutput(Record):
+    """``choice`` is the number of an option, from 1; ``confidence`` is between 0 and 1."""
+
+    reason: Sentence = ""
+    choice: int
+    confidence: float = Field(default=0.5, ge=0, le=1)
+
+
+def _check_choice(inputs: DecideInputs, output: DecideOutput) -> None:
+    if not 1 <= output.choice <= len(inputs.query.options):
+        raise ValueError(
+            f"choice {output.choice} is not the number of an option "
+            f"(1 to {len(inputs.query.options)})"
+        )
+
+
+# --- respond: answer freely -------------------------------------------------------------------
+
+
+class RespondInputs(PromptInputs):
+    """A free-text query, the rendered persona, and the recalled cases, best first."""
+
+    query: Query
+    persona: str = ""
+    recalled: tuple[Case, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "persona": self.persona or NOTHING,
+            "recalled": _cases(self.recalled),
+            "query": self.query.text,
+        }
+
+
+class RespondOutput(Record):
+    """The answer as the user would want it."""
+
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+# --- draft a persona from history -------------------------------------------------------------
+
+
+class DraftInputs(PromptInputs):
+    """Interactions in time order, known facts, outcome statistics as text."""
+
+    cases: tuple[Case, ...]
+    facts: tuple[str, ...] = ()
+    statistics: str = ""
+    max_claims: int = Field(default=8, ge=1, le=50)
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "interactions": _cases(self.cases, letter="E"),
+            "facts": "\n".join(f"- {shorten(fact, 500)}" for fact in self.facts) or NOTHING,
+            "statistics": self.statistics or NOTHING,
+            "max_claims": str(self.max_claims),
+        }
+
+    def episode_id(self, reference: str) -> str | None:
+        """Translate a reference of the prompt to an episode id."""
+        return resolve(reference, "E", [case.episode_id for case in self.cases])
+
+
+class DraftedClaim(Record):
+    """A claim as a model writes it; ``evidence`` are references such as ``E3``."""
+
+    section: Section = Section.PREFERENCES
+    scope: Sentence = ""
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+    evidence: tuple[str, ...] = ()
+
+
+class DraftOutput(Record):
+    """The claims, most telling first."""
+
+    claims: tuple[DraftedClaim, ...] = ()
+
+
+# --- critique: the textual loss of one simulated answer ---------------------------------------
+
+
+class Failure(Record):
+    """A case that was answered wrongly: what was answered, and what the user really did."""
+
+    case: Case
+    answer: str
+    critique: str = ""
+
+
+class CritiqueInputs(PromptInputs):
+    """One wrong answer, the claims that steered it, and similar cases from before."""
+
+    failure: Failure
+    claims: tuple[Claim, ...] = ()
+    similar: tuple[Case, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "claims": _claims(self.claims),
+            "similar": _cases(self.similar),
+            "query": self.failure.case.query,
+            "options": numbered(self.failure.case.options) or NOTHING,
+            "answer": self.failure.answer or "(no answer)",
+            "outcome": self.failure.case.outcome,
+        }
+
+    def claim_id(self, reference: str) -> str | None:
+        """Translate a reference of the prompt to a claim id."""
+        return resolve(reference, "C", [claim.id for claim in self.claims])
+
+
+class CritiqueOutput(Record):
+    """Why the answer missed, what the user seems to want, and which claims misled."""
+
+    critique: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)
+    ]
+    preference: Sentence = ""
+    misleading: tuple[str, ...] = ()
+
+
+def _claims(claims: Sequence[Claim]) -> str:
+    if not claims:
+        return NOTHING
+    lines = []
+    for number, claim in enumerate(claims, 1):
+        fixed = ", fixed by the user" if claim.protected else ""
+        counts = f"helped {claim.helpful}, harmed {claim.harmful}{fixed}"
+        lines.append(
+            f"[C{number}] ({claim.section.value}; {counts}) {shorten(claim.statement, 600)}"
+        )
+    return "\n".join(lines)
+
+
+# --- propose edits: the textual gradient becomes a change -------------------------------------
+
+
+class ProposeInputs(PromptInputs):
+    """The claims, what failed and why, and what must stay right."""
+
+    claims: tuple[Claim, ...] = ()
+    failures: tuple[Failure, ...]
+    correct: tuple[Case, ...] = ()
+    history: tuple[Case, ...] = ()
+    statistics: str = ""
+    max_edits: int = Field(default=3, ge=1, le=20)
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder. Failures come first in the E numbering."""
+        failed = []
+        for number, failure in enumerate(self.failures, 1):
+            failed.append(
+                f"[E{number}] {shorten(failure.case.query, 400)}\n"
+                f"  answered: {shorten(failure.answer, 200)}\n"
+                f"  the user: {shorten(failure.case.outcome, 200)}\n"
+                f"  critique: {shorten(failure.critique, 600) or NOTHING}"
+            )
+        first = len(self.failures) + 1
+        kept = [f"[E{n}] {case.line()}" for n, case in enumerate(self.correct, first)]
+        first += len(self.correct)
+        past = [f"[E{n}] {case.line()}" for n, case in enumerate(self.history, first)]
+        return {
+            "claims": _claims(self.claims),
+            "failures": "\n".join(failed) or NOTHING,
+            "correct": "\n".join(kept) or NOTHING,
+            "history": "\n".join(past) or NOTHING,
+            "statistics": self.statistics or NOTHING,
+            "max_edits": str(self.max_edits),
+        }
+
+    def episode_id(self, reference: str) -> str | None:
+        """Translate a reference of the prompt to an episode id."""
+        cases = [*(failure.case for failure in self.failures), *self.correct, *self.history]
+        return resolve(reference, "E", [case.episode_id for case in cases])
+
+    def claim_id(self, reference: str) -> str | None:
+        """Translate a reference of the prompt to a claim id."""
+        return resolve(reference, "C", [claim.id for claim in self.claims])
+
+
+class ProposedEdit(Record):
+    """An edit as a model writes it, with references instead of ids."""
+
+    operation: EditOperation
+    claims: tuple[str, ...] = ()
+    section: Section = Section.PREFERENCES
+    scope: Sentence = ""
+    text: Sentence = ""
+    reason: Sentence = ""
+    evidence: tuple[str, ...] = ()
+
+
+class ProposeOutput(Record):
+    """The edits, most useful first."""
+
+    edits: tuple[ProposedEdit, ...] = ()
+
+
+# --- distil facts -----------------------------------------------------------------------------
+
+
+class DistilInputs(PromptInputs):
+    """New episodes, and the facts known so far."""
+
+    episodes: tuple[Episode, ...]
+    facts: tuple[Fact, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        facts = [f"[F{n}] {shorten(fact.text, 500)}" for n, fact in enumerate(self.facts, 1)]
+        episodes = []
+        for number, episode in enumerate(self.episodes, 1):
+            outcome = shorten(episode.outcome or "(not known)", 300)
+            comment = episode.feedback.comment if episode.feedback else ""
+            said = f" (comment: {shorten(comment, 200)})" if comment else ""
+            episodes.append(
+                f"[E{number}] {episode.at.date().isoformat()} ({episode.query.task_name}) "
+                f"{shorten(episode.query.text, 400)} -> {outcome}{said}"
+            )
+        return {
+            "facts": "\n".join(facts) or NOTHING,
+            "episodes": "\n".join(episodes) or NOTHING,
+        }
+
+    def episode_id(self, reference: str) -> str | None:
+        """Translate a reference of the prompt to an episode id."""
+        return resolve(reference, "E", [episode.id for episode in self.episodes])
+
+    def fact_id(self, reference: str) -> str | None:
+        """Translate a reference of the prompt to a fact id."""
+        return resolve(reference, "F", [fact.id for fact in self.facts])
+
+
+class DistilledFact(Record):
+    """A fact as a model writes it; ``sources`` and ``supersedes`` are references."""
+
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+    sources: tuple[str, ...] = ()
+    supersedes: tuple[str, ...] = ()
+
+
+class DistilOutput(Record):
+    """New facts; none when the episodes say nothing lasting."""
+
+    facts: tuple[DistilledFact, ...] = ()
+
+
+# --- profile: the summary of the PAG baseline ---------------------------------------------------
+
+
+class ProfileInputs(PromptInputs):
+    """The history to be summarized, in time order."""
+
+    cases: tuple[Case, ...]
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {"interactions": _cases(self.cases)}
+
+
+class ProfileOutput(Record):
+    """A short summary of the user's habits."""
+
+    profile: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000)
+    ]
+
+
+DECIDE = TypedPrompt("decide", DecideInputs, DecideOutput, check=_check_choice)
+RESPOND = TypedPrompt("respond", RespondInputs, RespondOutput)
+DRAFT_PERSONA = TypedPrompt("draft_persona", DraftInputs, DraftOutput)
+CRITIQUE = TypedPrompt("critique", CritiqueInputs, CritiqueOutput)
+PROPOSE_EDITS = TypedPrompt("propose_edits", ProposeInputs, ProposeOutput)
+DISTIL_FACTS = TypedPrompt("distil_facts", DistilInputs, DistilOutput)
+PROFILE = TypedPrompt("profile", ProfileInputs, ProfileOutput)
+
+
+def all_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
+    """Return every prompt of the library."""
+    return (DECIDE, RESPOND, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, DISTIL_FACTS, PROFILE)

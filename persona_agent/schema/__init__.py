@@ -1,0 +1,51 @@
+"""The words of the project as data: episode, fact, claim, persona, edit, revision, usage."""
+
+from persona_agent.schema.episode import (
+    Episode,
+    EpisodeId,
+    Feedback,
+    Query,
+    Recalled,
+    TaskKind,
+    UserId,
+    new_id,
+    task_kind,
+)
+from persona_agent.schema.fact import Fact
+from persona_agent.schema.persona import (
+    Claim,
+    ContextPolicy,
+    Demonstration,
+    Persona,
+    RecallBlend,
+    Section,
+    TaskStatistics,
+)
+from persona_agent.schema.revision import Edit, EditOperation, GateResult, Revision, Trial
+from persona_agent.schema.usage import Usage
+
+__all__ = [
+    "Claim",
+    "ContextPolicy",
+    "Demonstration",
+    "Edit",
+    "EditOperation",
+    "Episode",
+    "EpisodeId",
+    "Fact",
+    "Feedback",
+    "GateResult",
+    "Persona",
+    "Query",
+    "RecallBlend",
+    "Recalled",
+    "Revision",
+    "Section",
+    "TaskKind",
+    "TaskStatistics",
+    "Trial",
+    "Usage",
+    "UserId",
+    "new_id",
+    "task_kind",
+]

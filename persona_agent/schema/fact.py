@@ -1,0 +1,31 @@
+"""Facts: statements of semantic memory, each resting on episodes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from persona_agent.schema.base import Record
+from persona_agent.schema.episode import EpisodeId, UserId, new_id
+
+
+class Fact(Record):
+    """One statement about a user, distilled from episodes.
+
+    A contradicted fact is superseded, never erased: ``superseded_by`` names its successor.
+    """
+
+    id: str = Field(default_factory=new_id)
+    user_id: UserId
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    sources: tuple[EpisodeId, ...] = Field(min_length=1)
+    valid_from: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    superseded_by: str | None = None
+    superseded_at: AwareDatetime | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether the fact still holds."""
+        return self.superseded_by is None

@@ -1,0 +1,141 @@
+"""The persona: claims, demonstrations, outcome statistics and the policy that goes with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from persona_agent.schema.base import Record
+from persona_agent.schema.episode import EpisodeId, TaskKind, UserId, new_id
+
+
+class Section(StrEnum):
+    """The parts of a persona, in the order in which they are shown."""
+
+    PREFERENCES = "preferences"
+    DECISION_HABITS = "decision habits"
+    STYLE = "style"
+    EXPERTISE = "expertise"
+    VALUES = "values and constraints"
+    CONTEXT = "context"
+
+
+class Claim(Record):
+    """One statement of a persona.
+
+    ``scope`` says when it applies (empty: always). ``evidence`` names the episodes that it rests
+    on; only a claim that the user stated (``origin="user"``) may have none. ``helpful`` and
+    ``harmful`` count simulated or real uses that it made better or worse.
+    """
+
+    id: str = Field(default_factory=new_id)
+    section: Section
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+    scope: Annotated[str, StringConstraints(max_length=500)] = ""
+    evidence: tuple[EpisodeId, ...] = ()
+    helpful: int = Field(default=0, ge=0)
+    harmful: int = Field(default=0, ge=0)
+    origin: Literal["learned", "user"] = "learned"
+    pinned: bool = False
+    since: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.origin == "learned" and not self.evidence:
+            raise ValueError(f"a learned claim needs evidence: {self.text[:60]!r}")
+        return self
+
+    @property
+    def protected(self) -> bool:
+        """Whether only the user may change it."""
+        return self.pinned or self.origin == "user"
+
+    @property
+    def statement(self) -> str:
+        """The claim as one sentence, with its scope."""
+        return f"{self.scope}: {self.text}" if self.scope else self.text
+
+
+class Demonstration(Record):
+    """A past case that teaches by example."""
+
+    episode_id: EpisodeId
+    query: str
+    outcome: str
+
+
+class TaskStatistics(Record):
+    """Counts of the outcomes of one task.
+
+    ``counts`` holds the most frequent outcomes first; ``recent`` the last outcomes, newest first.
+    For ratings ``mean``, ``median`` and ``spread`` (standard deviation) are set.
+    """
+
+    task: str
+    kind: TaskKind
+    total: int = Field(ge=0)
+    counts: tuple[tuple[str, int], ...] = ()
+    recent: tuple[str, ...] = ()
+    mean: float | None = None
+    median: float | None = None
+    spread: float | None = None
+
+
+class RecallBlend(Record):
+    """Weights of the recall score, each 0 or more; ``similarity`` is usually 1.
+
+    score = similarity * cosine + recency * 0.5 ** (age / half_life) + value * has_outcome
+    """
+
+    similarity: float = Field(default=1.0, ge=0)
+    recency: float = Field(default=0.0, ge=0)
+    value: float = Field(default=0.0, ge=0)
+    half_life_days: float = Field(default=90.0, gt=0)
+
+
+class ContextPolicy(Record):
+    """What enters the context of an answer. The optimizer chooses it for each user."""
+
+    recalled: int = Field(default=8, ge=0, le=200)
+    blend: RecallBlend = RecallBlend()
+    show_claims: bool = True
+    show_statistics: bool = True
+    show_demonstrations: bool = True
+
+    @classmethod
+    def generic(cls) -> ContextPolicy:
+        """Nothing of the user: the plain model."""
+        return cls(recalled=0, show_claims=False, show_statistics=False, show_demonstrations=False)
+
+
+class Persona(Record):
+    """One immutable version of what the agent takes its user to be."""
+
+    version: str = Field(default_factory=new_id)
+    user_id: UserId
+    parent: str | None = None
+    claims: tuple[Claim, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+    statistics: tuple[TaskStatistics, ...] = ()
+    policy: ContextPolicy = ContextPolicy()
+    created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    cause: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ids = [claim.id for claim in self.claims]
+        if len(set(ids)) != len(ids):
+            raise ValueError("claim ids must be distinct")
+        return self
+
+    def claim(self, claim_id: str) -> Claim | None:
+        """Return the claim with this id, or None."""
+        return next((claim for claim in self.claims if claim.id == claim_id), None)
+
+    @classmethod
+    def generic(cls, user_id: str) -> Persona:
+        """The persona that says nothing: candidate 0 of every optimization."""
+        return cls(user_id=user_id, policy=ContextPolicy.generic(), cause="generic")

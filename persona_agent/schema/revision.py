@@ -1,0 +1,92 @@
+"""Edits, the trials that judge them, and revisions: edits that were accepted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from persona_agent.schema.base import Record
+from persona_agent.schema.episode import EpisodeId, UserId, new_id
+from persona_agent.schema.persona import Section
+from persona_agent.schema.usage import Usage
+
+
+class EditOperation(StrEnum):
+    """What an edit does to a persona's claims."""
+
+    ADD = "add"
+    UPDATE = "update"
+    MERGE = "merge"
+    DELETE = "delete"
+
+
+class Edit(Record):
+    """A change of claims. ``claim_ids`` names what is updated, merged or deleted."""
+
+    operation: EditOperation
+    claim_ids: tuple[str, ...] = ()
+    section: Section = Section.PREFERENCES
+    text: str = Field(default="", max_length=1_000)
+    scope: str = Field(default="", max_length=500)
+    reason: str = ""
+    evidence: tuple[EpisodeId, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        needed = {"add": 0, "update": 1, "merge": 2, "delete": 1}[self.operation]
+        if len(self.claim_ids) < needed:
+            raise ValueError(f"{self.operation} needs at least {needed} claim id(s)")
+        if self.operation is not EditOperation.DELETE and not self.text.strip():
+            raise ValueError(f"{self.operation} needs a text")
+        return self
+
+
+class Trial(Record):
+    """One simulated answer and its loss, 0 (right) to 1; ``error`` says why there is no answer.
+
+    A trial with an error is unscored: ``loss`` is 1, but it is shown and counted as an error.
+    """
+
+    episode_id: EpisodeId
+    answer: str | None
+    loss: float = Field(ge=0, le=1)
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    error: str | None = None
+
+
+class GateResult(Record):
+    """One decision on a candidate: mean losses on the same episodes, lower is better.
+
+    ``difference`` is candidate minus incumbent, negative when the candidate is better.
+    """
+
+    gate: str
+    episodes: int = Field(ge=0)
+    candidate_loss: float
+    incumbent_loss: float
+    generic_loss: float | None = None
+    difference: float
+    standard_error: float | None = None
+    passed: bool
+    reason: str = ""
+
+
+class Revision(Record):
+    """The outcome of one optimization: what was tried, what was kept, and why."""
+
+    id: str = Field(default_factory=new_id)
+    user_id: UserId
+    from_version: str | None
+    to_version: str
+    accepted: bool
+    edits: tuple[Edit, ...] = ()
+    rejected: tuple[Edit, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    reason: str = ""
+    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
