@@ -71,7 +71,7 @@ class PersonaAgent:
         )
         self._optimizer = PersonaOptimizer(
             evaluate=Simulator(
-                model, memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
+                memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
             ),
             model=model,
             personas=memory.personas,
@@ -301,9 +301,7 @@ class PersonaAgent:
                 f"user {user!r} has no interaction with a known outcome: record some first"
             )
         with self.model.account(user_id=user, purpose="distil"):
-            await distil(
-                user, self.memory.episodes, self.memory.facts, self.model, DISTIL_FACTS
-            )
+            await distil(user, self.memory.episodes, self.memory.facts, self.model, DISTIL_FACTS)
         facts = await asyncio.to_thread(self.memory.facts.current, user)
         with self.model.account(user_id=user, purpose="optimize"):
             return await self._optimizer.optimize(user, history, facts=facts)

@@ -23,24 +23,24 @@ class Simulator:
 
     def __init__(
         self,
-        model: LanguageModel,
         episodes: EpisodeStore,
         embedder: Embedder,
         *,
         persona_tokens: int = 600,
     ) -> None:
-        self._model = model
         self._episodes = episodes
         self._embedder = embedder
         self._contexts = ContextBuilder(episodes, embedder, persona_tokens=persona_tokens)
 
-    async def __call__(self, persona: Persona, episodes: Sequence[Episode]) -> list[Trial]:
+    async def __call__(
+        self, persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+    ) -> list[Trial]:
         """Simulate every episode with this persona; trials come in the order of the episodes."""
         if not episodes:
             return []
         contexts = await asyncio.to_thread(self._build, persona, episodes)
         trials = [
-            self._trial(episode, context)
+            self._trial(episode, context, model)
             for episode, context in zip(episodes, contexts, strict=True)
         ]
         return list(await asyncio.gather(*trials))
@@ -52,9 +52,9 @@ class Simulator:
             for episode, vector in zip(episodes, vectors, strict=True)
         ]
 
-    async def _trial(self, episode: Episode, context: Context) -> Trial:
+    async def _trial(self, episode: Episode, context: Context, model: LanguageModel) -> Trial:
         try:
-            given = await answer(self._model, episode.query, context)
+            given = await answer(model, episode.query, context)
         except (BudgetExceededError, ModelCallsBlockedError):
             raise
         except ModelError as error:

@@ -16,9 +16,10 @@ from persona_agent.schema.base import Record
 MAX_OBJECTS = 20
 """Objects looked at in one answer; more are a sign of rambling, not of an answer."""
 
-# A brace in prose ("{see below}") opens no object: in JSON, a key follows, or the end.
-_OPENING = re.compile(r'\{(?=\s*["}])')
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}]', re.DOTALL)
+_STRING = r'"(?:[^"\\]|\\.)*+"'
+# A brace in prose ("{see below}") opens no object: in JSON, a key and a colon follow, or the end.
+_OPENING = re.compile(rf"\{{(?=\s*(?:\}}|{_STRING}\s*:))", re.DOTALL)
+_STRUCTURE = re.compile(rf"{_STRING}|[{{}}]", re.DOTALL)
 _CANNOT = r"(?:cannot|can't|won't|will not|must decline|(?:am |'m )?(?:unable|not able) to)"
 _REFUSAL = re.compile(
     rf"\W*(?:i ?(?:\w+ )?{_CANNOT}\b"
@@ -82,7 +83,8 @@ def parse_answer(prompt: Prompt[InputT, OutputT], inputs: InputT, reply: Reply) 
     if not reply.text.strip():
         raise ModelAnswerError(f"prompt {prompt.name!r}: the answer was empty")
     problem = ""
-    for found in json_objects(reply.text):
+    # Where every field has a default, a "{}" in prose would be a valid answer: it comes last.
+    for found in sorted(json_objects(reply.text), key=lambda item: item == {}):
         if isinstance(found, ValueError):
             problem = problem or f"the JSON is broken: {found}"
             continue

@@ -130,6 +130,8 @@ def _judge(kinds: set[str], status: int | None, said: str) -> tuple[str, bool]:
         return f"the provider turned the key down; {_KEY_HINT}", False
     if status == 429 and _QUOTA.search(said):
         return "the account's quota is used up", False
+    if "LLM Provider NOT provided" in said:
+        return "LiteLLM knows no such provider; mend PERSONA_AGENT_MODEL (provider/model)", False
     if "No module named" in said:  # LiteLLM wraps its own missing imports as connection errors
         return "LiteLLM lacks a package", False
     if status == 429:

@@ -128,11 +128,14 @@ class LiteLLMClient:
                     async with asyncio.timeout(self._settings.timeout):
                         response = await litellm.acompletion(**request)
                     reply = read_response(response)
+                except asyncio.CancelledError:
+                    call.prompt_tokens = estimate  # it was sent, and will be charged
+                    raise
                 except Exception as error:
                     return self._failed(error, call, estimate)
                 self._book(call, getattr(response, "usage", None), estimate, reply.text)
                 with suppress(Exception):  # a model without a known price; nothing is guessed
-                    cost = litellm.completion_cost(completion_response=response)
+                    cost = litellm.completion_cost(response, model=self._settings.model)
                     call.cost_usd = max(0.0, float(cost))
                 return reply
 
@@ -156,7 +159,7 @@ class LiteLLMClient:
                 except Exception as error:
                     failure = self._failed(error, call, estimate)
                 finally:
-                    if result.usage is not None or not result.empty:
+                    if chunks is not None:
                         self._book(call, result.usage, estimate, result.text)
                         call.cost_usd = _price(litellm, self._settings.model, call)
                     if hasattr(chunks, "aclose"):

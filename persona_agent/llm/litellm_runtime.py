@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import threading
+import warnings
 from typing import Any
 from weakref import WeakSet
 
@@ -22,6 +23,14 @@ _ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",
 }
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_LATE_TYPES = (
+    "Message",
+    "Delta",
+    "Choices",
+    "StreamingChoices",
+    "ModelResponse",
+    "ModelResponseStream",
+)
 _LOCK = threading.Lock()
 _USERS: WeakSet[object] = WeakSet()
 
@@ -35,12 +44,7 @@ def load(user: object) -> Any:
     with _LOCK:
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        try:
-            litellm: Any = importlib.import_module("litellm")
-        except ModuleNotFoundError as error:
-            if error.name != "litellm":
-                raise
-            raise MissingExtraError("litellm", "agent") from None
+        litellm = _import()
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         for name in _LOGGERS:
@@ -50,6 +54,24 @@ def load(user: object) -> Any:
             if logger.level == logging.NOTSET:
                 logger.setLevel(logging.WARNING)
         _USERS.add(user)
+        return litellm
+
+
+def _import() -> Any:
+    # Its warnings are not the host's business, and would break calls where warnings are errors.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            litellm: Any = importlib.import_module("litellm")
+            types = importlib.import_module("litellm.types.utils")
+        except ModuleNotFoundError as error:
+            if error.name != "litellm":
+                raise
+            raise MissingExtraError("litellm", "agent") from None
+        for name in _LATE_TYPES:
+            # Otherwise built, with warnings, in the middle of the first call or stream.
+            if (late := getattr(types, name, None)) is not None:
+                late.model_rebuild(raise_errors=False)
         return litellm
 
 

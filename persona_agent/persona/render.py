@@ -28,13 +28,16 @@ def one_line(text: str) -> str:
 def render(persona: Persona, *, max_tokens: int = 600) -> str:
     """Return what the persona's policy shows of it, within a budget of tokens.
 
-    Statistics come first into the budget, then claims, most useful first, then demonstrations.
-    The claims that the user fixed are always shown. An empty persona renders to "".
+    Statistics come first into the budget (and may take half of it), then claims, most useful
+    first, then demonstrations. The claims that the user fixed are always shown. An empty persona
+    renders to "".
     """
     policy = persona.policy
     left = max_tokens
     blocks: list[str] = []
-    counts = render_statistics(persona.statistics) if policy.show_statistics else ""
+    counts = (
+        render_statistics(persona.statistics, max_tokens // 2) if policy.show_statistics else ""
+    )
     left -= estimate_tokens(counts)
     if policy.show_claims:
         chosen = _within(persona.claims, left)
@@ -72,19 +75,39 @@ def _section(section: Section, claims: Sequence[Claim]) -> str:
     return "\n".join([section.value.capitalize(), *lines]) if lines else ""
 
 
-def render_statistics(statistics: Sequence[TaskStatistics]) -> str:
-    """Return one line a task: ``- task (31): "comedy" 12, "action" 8; latest: "action"``."""
-    lines = [_statistics_line(one) for one in statistics if one.total]
+def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 300) -> str:
+    """Return one line a task: ``- task (31): "comedy" 12, "action" 8; latest first: "action"``.
+
+    Where the budget is too small, rare outcomes are left out; ``(31)`` still counts them.
+    """
+    shown = [one for one in statistics if one.total]
+    lines = [_statistics_line(one, max_tokens // len(shown)) for one in shown]
     return "\n".join([COUNTS_HEADING, *lines]) if lines else ""
 
 
-def _statistics_line(one: TaskStatistics) -> str:
-    counts = ", ".join(f'"{one_line(label)}" {count}' for label, count in one.counts)
-    latest = ", ".join(f'"{one_line(label)}"' for label in one.recent)
+def quoted(label: str) -> str:
+    """Return a label on one line in double quotes, with none inside."""
+    return '"' + one_line(label).replace('"', "'") + '"'
+
+
+def _statistics_line(one: TaskStatistics, budget: int) -> str:
     numbers = ""
     if one.mean is not None and one.median is not None and one.spread is not None:
         numbers = f"; mean {one.mean:g}, median {one.median:g}, spread {one.spread:g}"
+    counts = _fitting([f"{quoted(label)} {count}" for label, count in one.counts], budget * 2 // 3)
+    latest = _fitting([quoted(label) for label in one.recent], budget // 3)
     return f"- {one_line(one.task)} ({one.total}): {counts}{numbers}; latest first: {latest}"
+
+
+def _fitting(items: Sequence[str], budget: int) -> str:
+    """Join as many items as fit, the first one always."""
+    kept: list[str] = []
+    for item in items:
+        budget -= estimate_tokens(item + ", ")
+        if budget < 0 and kept:
+            break
+        kept.append(item)
+    return ", ".join(kept)
 
 
 def _examples(persona: Persona, budget: int) -> str:
@@ -92,7 +115,7 @@ def _examples(persona: Persona, budget: int) -> str:
     for shown in persona.demonstrations:
         query = one_line(shown.query)
         query = query if len(query) <= 240 else query[:239] + "…"
-        line = f'- {query} -> "{one_line(shown.outcome)}"'
+        line = f"- {query} -> {quoted(shown.outcome)}"
         budget -= estimate_tokens(line)
         if budget < 0:
             break

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from persona_agent.schema import Episode, TaskStatistics, task_kind
 
 MOST_LABELS = 30
-MOST_RECENT = 5
-LONGEST_LABEL = 60
+MOST_RECENT = 10
+LONGEST_LABEL = 120
 
 
 def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...]:
@@ -19,8 +19,8 @@ def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...
     Args:
         episodes: in time order; those without an outcome are passed over.
 
-    Tasks whose outcomes never recur (every choice has options of its own, or answers are free
-    text) have nothing to count and are left out.
+    Tasks with long outcomes (described options, free text) have nothing to count and are left
+    out: examples and claims serve them better.
     """
     by_task: dict[str, list[Episode]] = {}
     for episode in episodes:
@@ -34,16 +34,17 @@ def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...
 def _count(task: str, episodes: Sequence[Episode]) -> TaskStatistics | None:
     outcomes = [episode.outcome or "" for episode in episodes]
     counts = Counter(outcomes)
-    kind = task_kind(tuple(counts))
-    labels = all(len(outcome) <= LONGEST_LABEL for outcome in counts)
-    if not labels or (len(outcomes) > 3 and len(counts) > 0.8 * len(outcomes)):
+    if sum(map(len, outcomes)) > LONGEST_LABEL * len(outcomes):
         return None
+    kind = task_kind(tuple(counts))
     numbers = [float(outcome) for outcome in outcomes] if kind == "rating" else []
+    last_seen = {outcome: place for place, outcome in enumerate(outcomes)}
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], -last_seen[item[0]]))
     return TaskStatistics(
         task=task,
         kind=kind,
         total=len(outcomes),
-        counts=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_LABELS]),
+        counts=tuple(ranked[:MOST_LABELS]),
         recent=tuple(reversed(outcomes[-MOST_RECENT:])),
         mean=round(statistics.fmean(numbers), 2) if numbers else None,
         median=statistics.median(numbers) if numbers else None,

@@ -241,13 +241,14 @@ def _claims(claims: Sequence[Claim]) -> str:
 
 
 class ProposeInputs(PromptInputs):
-    """The claims, what failed and why, and what must stay right."""
+    """The claims, what failed and why, what must stay right, and the edits that did not help."""
 
     claims: tuple[Claim, ...] = ()
     failures: tuple[Failure, ...]
     correct: tuple[Case, ...] = ()
     history: tuple[Case, ...] = ()
     statistics: str = ""
+    rejected: tuple[str, ...] = ()
     max_edits: int = Field(default=3, ge=1, le=20)
 
     def sections(self) -> dict[str, str]:
@@ -270,6 +271,7 @@ class ProposeInputs(PromptInputs):
             "correct": "\n".join(kept) or NOTHING,
             "history": "\n".join(past) or NOTHING,
             "statistics": self.statistics or NOTHING,
+            "rejected": "\n".join(f"- {shorten(edit, 400)}" for edit in self.rejected) or NOTHING,
             "max_edits": str(self.max_edits),
         }
 

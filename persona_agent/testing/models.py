@@ -38,12 +38,11 @@ from persona_agent.testing.transcript import Request, append_row, read_transcrip
 Answer = BaseModel | Mapping[str, Any] | str | Exception
 """An output, its fields, raw text that has to be parsed, or an error to raise."""
 
-Script = Answer | Callable[[Any], Any] | Sequence[Answer | Callable[[Any], Any]]
+Script = Answer | Callable[..., Any] | Sequence[Answer | Callable[..., Any]]
 """One answer for every call, a function of the inputs, or a list with one answer a call."""
 
-ChatScript = (
-    ChatReply | str | Exception | Callable[..., Any] | Sequence[ChatReply | str | Exception]
-)
+ChatAnswer = ChatReply | str | Exception | Callable[..., Any]
+"""A reply, its text, an error to raise, or a function of messages and tools."""
 
 
 class ScriptedModel(AccountedModel):
@@ -58,7 +57,7 @@ class ScriptedModel(AccountedModel):
         self,
         answers: Mapping[str, Script] | None = None,
         *,
-        chat: ChatScript | None = None,
+        chat: ChatAnswer | Sequence[ChatAnswer] | None = None,
         name: str = "scripted",
     ) -> None:
         super().__init__(name)

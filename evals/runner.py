@@ -1,0 +1,157 @@
+"""Running arms on a data set."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
+from persona_agent.evals.arms import Answerer, Arm, Bench
+from persona_agent.evals.datasets import EvalDataset, EvalUser
+from persona_agent.llm import create_model
+from persona_agent.memory.embedder import create_embedder
+from persona_agent.memory.episodes import InMemoryEpisodeStore
+from persona_agent.optimizer import OptimizerConfig
+from persona_agent.protocols import Embedder, LanguageModel
+from persona_agent.schema import Usage
+from persona_agent.settings import Settings
+
+USERS_AT_ONCE = 8
+
+Key = tuple[str, str]
+"""User id and query id."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass
+class ArmRun:
+    """What one arm answered: option texts, None for an error; and what it cost."""
+
+    answers: dict[Key, str | None] = field(default_factory=dict)
+    errors: dict[Key, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+
+def make_bench(
+    dataset: EvalDataset,
+    settings: Settings,
+    *,
+    config: OptimizerConfig | None = None,
+    model: LanguageModel | None = None,
+    embedder: Embedder | None = None,
+    progress: Progress = silent,
+) -> Bench:
+    """Put the histories of all users into one memory and open the model."""
+    embedder = embedder or create_embedder(settings)
+    episodes = InMemoryEpisodeStore()
+    _embed_ahead(dataset, embedder, progress)
+    for user in dataset.users:
+        if user.history:
+            vectors = embedder.embed([episode.query.text for episode in user.history])
+            episodes.add(user.history, vectors)
+    return Bench(
+        dataset=dataset,
+        model=model or create_model(settings, embedder),
+        embedder=embedder,
+        episodes=episodes,
+        config=config or OptimizerConfig(),
+        persona_tokens=settings.persona_tokens,
+    )
+
+
+def _embed_ahead(dataset: EvalDataset, embedder: Embedder, progress: Progress) -> None:
+    """Embed all texts in large batches; one by one it would take several times as long."""
+    texts: dict[str, None] = {}
+    for user in dataset.users:
+        for episode in user.history:
+            texts[episode.query.text] = None
+        for query in user.queries:
+            texts[query.query.text] = None
+    unique = list(texts)
+    step = 512
+    for start in range(0, len(unique), step):
+        progress("embedding", start, len(unique))
+        embedder.embed(unique[start : start + step])
+    progress("embedding", len(unique), len(unique))
+
+
+async def run_arms(
+    bench: Bench, arms: Mapping[str, Arm], *, progress: Progress = silent
+) -> dict[str, ArmRun]:
+    """Answer every query of every user with every arm.
+
+    A failed call leaves that answer None and is counted; a spent budget or the kill switch ends
+    the run.
+    """
+    runs: dict[str, ArmRun] = {}
+    for name, arm in arms.items():
+        runs[name] = await _run_arm(bench, name, arm, bench.dataset.users, progress)
+    return runs
+
+
+async def _run_arm(
+    bench: Bench, name: str, arm: Arm, users: Sequence[EvalUser], progress: Progress
+) -> ArmRun:
+    run = ArmRun()
+    begin = time.perf_counter()
+    before = bench.model.usage(purpose=name)
+    slots = asyncio.Semaphore(USERS_AT_ONCE)
+    done = 0
+
+    async def serve(user: EvalUser) -> None:
+        nonlocal done
+        async with slots:
+            with bench.model.account(user_id=user.user_id, purpose=name):
+                await _serve(bench, arm, user, run)
+        done += 1
+        progress(name, done, len(users))
+
+    progress(name, 0, len(users))
+    async with asyncio.TaskGroup() as group:
+        for user in users:
+            group.create_task(serve(user))
+    after = bench.model.usage(purpose=name)
+    run.usage = Usage(
+        calls=after.calls - before.calls,
+        prompt_tokens=after.prompt_tokens - before.prompt_tokens,
+        completion_tokens=after.completion_tokens - before.completion_tokens,
+        cost_usd=after.cost_usd - before.cost_usd,
+        seconds=time.perf_counter() - begin,
+    )
+    return run
+
+
+async def _serve(bench: Bench, arm: Arm, user: EvalUser, run: ArmRun) -> None:
+    keys = [(user.user_id, query.query_id) for query in user.queries]
+    try:
+        reply = await arm(bench, user)
+    except (BudgetExceededError, ModelCallsBlockedError):
+        raise
+    except ModelError as error:
+        run.answers.update(dict.fromkeys(keys))
+        run.errors.update(dict.fromkeys(keys, str(error)))
+        return
+    results = await asyncio.gather(
+        *(_one(reply, query_index, user) for query_index in range(len(user.queries)))
+    )
+    for key, (text, problem) in zip(keys, results, strict=True):
+        run.answers[key] = text
+        if problem:
+            run.errors[key] = problem
+
+
+async def _one(reply: Answerer, index: int, user: EvalUser) -> tuple[str | None, str]:
+    try:
+        return await reply(user.queries[index]), ""
+    except (BudgetExceededError, ModelCallsBlockedError):
+        raise
+    except ModelError as error:
+        return None, str(error)

@@ -1,0 +1,135 @@
+"""Episodes as stored: their JSON form, moments as integers, outcomes as codes, checked batches."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from persona_agent.errors import EmbedderMismatchError, InputError, StoreDamagedError
+from persona_agent.protocols import Vectors
+from persona_agent.schema import Episode, Feedback
+
+UNKNOWN_OUTCOME = 0
+"""The code of an outcome that is not known yet."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UNIT_TOLERANCE = 1e-3
+
+
+def micros(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970, exactly. Raises InputError without a zone."""
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise InputError(f"{moment.isoformat()} has no time zone: give an aware datetime")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def outcome_code(outcome: str | None) -> int:
+    """Return a 64-bit code that is equal for equal outcomes; 0 where the outcome is unknown."""
+    if outcome is None:
+        return UNKNOWN_OUTCOME
+    digest = hashlib.blake2b(outcome.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True) or 1
+
+
+def encode(episode: Episode) -> str:
+    """Return the episode as JSON. Raises InputError for what JSON cannot hold."""
+    for key, value in episode.metadata.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"episode {episode.id!r}: metadata {key!r} must be a finite number")
+    offset = episode.at.utcoffset()
+    if offset is not None and offset % timedelta(minutes=1):
+        # ISO 8601 offsets have no seconds: kept as it is, the moment would move.
+        episode = episode.model_copy(update={"at": episode.at.astimezone(UTC)})
+    try:
+        return episode.model_dump_json()
+    except PydanticSerializationError as error:
+        raise InputError(f"episode {episode.id!r} cannot be stored as JSON: {error}") from None
+
+
+def decode(body: str | bytes, place: object) -> Episode:
+    """Return the episode of a stored JSON. Raises StoreDamagedError naming ``place``."""
+    try:
+        return Episode.model_validate_json(body)
+    except ValidationError as error:
+        raise StoreDamagedError(
+            f"{place} holds an episode that cannot be read ({error.errors()[0]['msg']}); "
+            "the other episodes are intact: restore the file from a backup, or delete this episode"
+        ) from None
+
+
+def copied(episode: Episode) -> Episode:
+    """Return a copy that shares nothing mutable."""
+    return episode.model_copy(update={"metadata": dict(episode.metadata)})
+
+
+def attach(episode: Episode, outcome: str | None, feedback: Feedback | None) -> Episode:
+    """Return the episode with an outcome, feedback or both. Raises InputError."""
+    if outcome is None and feedback is None:
+        raise InputError(f"episode {episode.id!r}: give an outcome, feedback, or both")
+    fields = dict(copied(episode))
+    if outcome is not None:
+        fields["outcome"] = outcome
+    if feedback is not None:
+        fields["feedback"] = feedback
+    try:
+        return Episode(**fields)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]["msg"]
+        raise InputError(f"episode {episode.id!r}: {problem}") from None
+
+
+def check_batch(episodes: Sequence[Episode], vectors: Vectors) -> Vectors:
+    """Return the vectors as a contiguous float32 matrix, one unit row for each episode.
+
+    Raises:
+        InputError: the shapes disagree, or a row is not of unit length.
+    """
+    matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    if matrix.ndim != 2 or matrix.shape[0] != len(episodes) or matrix.shape[1] == 0:
+        raise InputError(
+            f"{len(episodes)} episodes need vectors of shape ({len(episodes)}, dimension), "
+            f"not {matrix.shape}"
+        )
+    wrong = np.flatnonzero(~_is_unit(np.einsum("ij,ij->i", matrix, matrix)))
+    if wrong.size:
+        raise InputError(
+            f"the vector of episode {episodes[int(wrong[0])].id!r} is not of unit length: "
+            "normalise vectors before they are stored"
+        )
+    return matrix
+
+
+def check_vector(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a query vector as contiguous float32. Raises InputError unless it is a unit vector."""
+    row = np.ascontiguousarray(vector, dtype=np.float32)
+    if row.ndim != 1 or not _is_unit(np.asarray(row @ row)):
+        raise InputError(f"recall needs one vector of unit length, not one of shape {row.shape}")
+    return row
+
+
+def check_limit(limit: int | None) -> None:
+    """Raise InputError for a negative limit."""
+    if limit is not None and limit < 0:
+        raise InputError(f"limit must be 0 or more, not {limit}")
+
+
+def mismatch(place: object, stored: str, used: str) -> EmbedderMismatchError:
+    """Return the error for vectors of two embedders that would meet in one store."""
+    return EmbedderMismatchError(
+        f"{place} holds vectors of {stored}, but {used} is in use. Their vectors cannot be "
+        f"compared: go on with {stored}, or export the data and import it into an empty data "
+        "directory, which embeds it anew"
+    )
+
+
+def _is_unit(squares: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    close: npt.NDArray[np.bool_] = np.abs(squares - 1.0) <= 2 * _UNIT_TOLERANCE
+    return close  # False for NaN

@@ -1,0 +1,117 @@
+"""Vectors kept by content hash, so that no text is embedded twice."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from persona_agent.memory.database import Database, Migrations
+from persona_agent.protocols import Embedder, Vectors
+
+MAX_ITEMS = 10_000
+_KEYS_AT_ONCE = 500
+_TABLES: Migrations = (("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)",),)
+
+Vector = npt.NDArray[np.float32]
+
+
+class CachedEmbedder:
+    """An embedder in front of another one; equal results, and only new texts reach it.
+
+    The file, where there is one, holds hashes of texts and vectors, never a text.
+    """
+
+    def __init__(
+        self, embedder: Embedder, path: Path | str | None = None, *, max_items: int = MAX_ITEMS
+    ) -> None:
+        """Put a cache before an embedder.
+
+        Args:
+            embedder: makes the vectors that are missing.
+            path: a file that keeps them for the next process; None: memory only.
+            max_items: how many vectors stay in memory.
+
+        Raises:
+            StoreUnavailableError, StoreDamagedError: the file cannot be used.
+        """
+        self._embedder = embedder
+        self._recent: OrderedDict[bytes, Vector] = OrderedDict()
+        self._max_items = max_items
+        self._lock = threading.Lock()
+        self._db = Database(path, _TABLES) if path is not None else None
+
+    @property
+    def name(self) -> str:
+        """Name of the embedder behind."""
+        return self._embedder.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._embedder.dimension
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one row for each text, in order; shape (len(texts), dimension)."""
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        by_key = {self._key(text): text for text in texts}
+        found = self._from_memory(by_key)
+        if len(found) < len(by_key):
+            found |= self._from_file([key for key in by_key if key not in found])
+        missing = [key for key in by_key if key not in found]
+        if missing:
+            made = self._embedder.embed([by_key[key] for key in missing])
+            new = {key: vector.copy() for key, vector in zip(missing, made, strict=True)}
+            self._to_file(new)
+            found |= new
+        self._to_memory(found)
+        return np.stack([found[self._key(text)] for text in texts])
+
+    def close(self) -> None:
+        """Release the file. Idempotent."""
+        if self._db is not None:
+            self._db.close()
+
+    def _key(self, text: str) -> bytes:
+        content = f"{self.name}\0{text}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(content).digest()
+
+    def _from_memory(self, keys: Iterable[bytes]) -> dict[bytes, Vector]:
+        with self._lock:
+            return {key: self._recent[key] for key in keys if key in self._recent}
+
+    def _to_memory(self, vectors: dict[bytes, Vector]) -> None:
+        with self._lock:
+            for key, vector in vectors.items():
+                self._recent[key] = vector
+                self._recent.move_to_end(key)
+            while len(self._recent) > self._max_items:
+                self._recent.popitem(last=False)
+
+    def _from_file(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
+        if self._db is None:
+            return {}
+        found: dict[bytes, Vector] = {}
+        with self._db.reading() as connection:
+            for start in range(0, len(keys), _KEYS_AT_ONCE):
+                some = keys[start : start + _KEYS_AT_ONCE]
+                marks = ",".join("?" * len(some))
+                query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
+                for key, blob in connection.execute(query, some):
+                    found[key] = np.frombuffer(blob, dtype="<f4").astype(np.float32)
+        return found
+
+    def _to_file(self, vectors: dict[bytes, Vector]) -> None:
+        if self._db is None:
+            return
+        rows = [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()]
+        with self._db.writing() as connection:
+            connection.executemany(
+                "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT DO NOTHING", rows
+            )

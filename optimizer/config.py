@@ -1,0 +1,47 @@
+"""How an optimization runs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from persona_agent.schema.base import Record
+
+
+class OptimizerConfig(Record):
+    """Settings of one optimization; ARCHITECTURE.md tells how the defaults were measured."""
+
+    epochs: int = Field(default=3, ge=0, le=100)
+    """Rounds of simulate, critique, propose, gate."""
+
+    batch_size: int = Field(default=8, ge=1, le=200)
+    """Training episodes simulated in a round, the latest first."""
+
+    max_edits: int = Field(default=3, ge=1, le=20)
+    """Edits proposed in a round; each has to pass the gates alone."""
+
+    max_claims: int = Field(default=8, ge=1, le=50)
+    """Claims of a first draft."""
+
+    draft_cases: int = Field(default=80, ge=1, le=1000)
+    """Interactions shown to a draft or a proposal, the latest ones."""
+
+    validation_share: float = Field(default=0.4, gt=0, lt=1)
+    """Share of the history, its end, that only judges."""
+
+    max_validation: int = Field(default=30, ge=1, le=1000)
+    """Most episodes of the validation slice."""
+
+    min_history: int = Field(default=6, ge=2)
+    """Outcomes needed before anything but the default policy is tried."""
+
+    patience: int = Field(default=1, ge=1)
+    """Rounds without an accepted edit after which to stop early."""
+
+    demonstrations: int = Field(default=4, ge=0, le=20)
+    """Telling cases kept with the persona."""
+
+    confidence_weight: float = Field(default=0.5, ge=0, le=1)
+    """Weight of calibration beside the loss when candidates are compared; see gates."""
+
+    switch_errors: float = Field(default=1.0, ge=0)
+    """Standard errors by which another policy must win before the default one is left."""

@@ -1,0 +1,146 @@
+"""Textual loss and gradient: critiques of wrong answers, and the edits they lead to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from persona_agent.errors import ModelAnswerError
+from persona_agent.optimizer.config import OptimizerConfig
+from persona_agent.persona import outcome_statistics, render_statistics
+from persona_agent.prompts import (
+    CRITIQUE,
+    PROPOSE_EDITS,
+    Case,
+    CritiqueInputs,
+    Failure,
+    ProposedEdit,
+    ProposeInputs,
+)
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, Trial
+from persona_agent.schema.base import Record
+
+SIMILAR_CASES = 6
+
+
+class Critique(Record):
+    """A critique and the ids of the claims that it holds responsible."""
+
+    failure: Failure
+    misleading: tuple[str, ...] = ()
+
+
+async def critique_errors(
+    persona: Persona,
+    trials: Sequence[Trial],
+    episodes: Sequence[Episode],
+    history: Sequence[Episode],
+    model: LanguageModel,
+) -> list[Critique]:
+    """Critique every wrong answer; right ones teach nothing and are left alone.
+
+    Answers that failed for a technical reason are no evidence of the user and are left out, and
+    so is a failure whose critique cannot be used.
+    """
+    wrong = [
+        (trial, episode)
+        for trial, episode in zip(trials, episodes, strict=True)
+        if trial.loss > 0 and trial.error is None
+    ]
+    found = await asyncio.gather(
+        *(_critique(persona, trial, episode, history, model) for trial, episode in wrong)
+    )
+    return [one for one in found if one is not None]
+
+
+async def _critique(
+    persona: Persona,
+    trial: Trial,
+    episode: Episode,
+    history: Sequence[Episode],
+    model: LanguageModel,
+) -> Critique | None:
+    failure = Failure(case=Case.of(episode), answer=trial.answer or "")
+    before = [one for one in history if one.at < episode.at]
+    same_task = [one for one in before if one.query.task_name == episode.query.task_name]
+    inputs = CritiqueInputs(
+        failure=failure,
+        claims=persona.claims,
+        similar=tuple(Case.of(one) for one in same_task[-SIMILAR_CASES:]),
+    )
+    try:
+        said = await model.ask(CRITIQUE, inputs)
+    except ModelAnswerError:
+        return None
+    text = f"{said.critique} {said.preference}".strip()
+    named = (inputs.claim_id(reference) for reference in said.misleading)
+    return Critique(
+        failure=failure.model_copy(update={"critique": text}),
+        misleading=tuple(dict.fromkeys(name for name in named if name is not None)),
+    )
+
+
+def blame(persona: Persona, critiques: Sequence[Critique], correct: int) -> Persona:
+    """Return the persona with the harmful counts of misleading claims raised."""
+    blamed = [name for one in critiques for name in one.misleading]
+    claims = tuple(
+        claim.model_copy(update={"harmful": claim.harmful + blamed.count(claim.id)})
+        if claim.id in blamed
+        else claim
+        for claim in persona.claims
+    )
+    return persona.model_copy(update={"claims": claims})
+
+
+async def propose_edits(
+    persona: Persona,
+    critiques: Sequence[Critique],
+    correct: Sequence[Episode],
+    history: Sequence[Episode],
+    rejected: Sequence[str],
+    model: LanguageModel,
+    config: OptimizerConfig,
+) -> list[Edit]:
+    """Turn critiques into edits whose references are resolved; unusable ones are dropped."""
+    shown = {one.failure.case.episode_id for one in critiques} | {e.id for e in correct}
+    rest = [episode for episode in history if episode.id not in shown][-config.draft_cases :]
+    inputs = ProposeInputs(
+        claims=persona.claims,
+        failures=tuple(one.failure for one in critiques),
+        correct=tuple(Case.of(episode) for episode in correct),
+        history=tuple(Case.of(episode) for episode in rest),
+        statistics=render_statistics(outcome_statistics(history)),
+        rejected=tuple(rejected),
+        max_edits=config.max_edits,
+    )
+    written = await model.ask(PROPOSE_EDITS, inputs)
+    edits = (_resolved(one, inputs, persona.claims) for one in written.edits[: config.max_edits])
+    return [edit for edit in edits if edit is not None]
+
+
+def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim]) -> Edit | None:
+    targets = [inputs.claim_id(reference) for reference in one.claims]
+    evidence = [inputs.episode_id(reference) for reference in one.evidence]
+    if None in targets:
+        return None
+    if one.operation is EditOperation.ADD and not any(evidence):
+        return None
+    try:
+        return Edit(
+            operation=one.operation,
+            claim_ids=tuple(target for target in targets if target),
+            section=one.section,
+            text=one.text,
+            scope=one.scope,
+            reason=one.reason,
+            evidence=tuple(dict.fromkeys(name for name in evidence if name)),
+        )
+    except ValueError:
+        return None
+
+
+def words_of(edit: Edit) -> str:
+    """Return an edit as one line, as it is remembered when it did not help."""
+    statement = f"{edit.scope}: {edit.text}" if edit.scope else edit.text
+    return f"{edit.operation.value}: {statement}"

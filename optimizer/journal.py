@@ -1,0 +1,109 @@
+"""A journal of paid answers: a run that was killed goes on without asking again.
+
+The search is deterministic given its answers, so replaying the answers replays the run. The
+journal wraps the model; an answer is on disk before the search sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from persona_agent.protocols import (
+    ChatMessage,
+    ChatReply,
+    InputT,
+    LanguageModel,
+    OutputT,
+    Prompt,
+    Tool,
+)
+from persona_agent.schema import Usage
+
+
+def journal_path(folder: Path, user_id: str) -> Path:
+    """Return the place of a user's journal; the name does not show the user id."""
+    return folder / f"{hashlib.sha256(user_id.encode()).hexdigest()[:32]}.jsonl"
+
+
+class JournaledModel:
+    """A model whose typed answers are journaled. Equal requests are answered once."""
+
+    def __init__(self, inner: LanguageModel, path: Path) -> None:
+        self._inner = inner
+        self._path = path
+        self._answers: dict[str, str] = dict(_entries(path))
+
+    @property
+    def name(self) -> str:
+        """Name of the model inside."""
+        return self._inner.name
+
+    @property
+    def deterministic(self) -> bool:
+        """True: a request that was answered gets the same answer again."""
+        return True
+
+    async def ask(self, prompt: Prompt[InputT, OutputT], inputs: InputT) -> OutputT:
+        """Return the journaled answer, or ask and journal. Raises ModelError."""
+        content = [prompt.digest, *(message.content for message in prompt.render(inputs))]
+        key = hashlib.sha256("\0".join([self.name, *content]).encode()).hexdigest()
+        if key in self._answers:
+            return prompt.output.model_validate_json(self._answers[key])
+        output = await self._inner.ask(prompt, inputs)
+        self._answers[key] = output.model_dump_json()
+        self._append(key)
+        return output
+
+    def _append(self, key: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as out:
+            out.write(json.dumps({"key": key, "answer": self._answers[key]}) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+
+    def finish(self) -> None:
+        """Remove the journal: its run has ended and its result is stored."""
+        self._path.unlink(missing_ok=True)
+
+    async def chat(
+        self, messages: Sequence[ChatMessage], *, tools: Sequence[Tool] = ()
+    ) -> ChatReply:
+        """Pass a chat turn on; only typed answers are journaled."""
+        return await self._inner.chat(messages, tools=tools)
+
+    def stream(
+        self, messages: Sequence[ChatMessage], *, tools: Sequence[Tool] = ()
+    ) -> AsyncIterator[str | ChatReply]:
+        """Pass a streamed chat turn on."""
+        return self._inner.stream(messages, tools=tools)
+
+    def account(self, *, user_id: str, purpose: str) -> AbstractContextManager[None]:
+        """Account with the model inside."""
+        return self._inner.account(user_id=user_id, purpose=purpose)
+
+    def usage(self, *, user_id: str | None = None, purpose: str | None = None) -> Usage:
+        """Return the usage of the model inside."""
+        return self._inner.usage(user_id=user_id, purpose=purpose)
+
+    async def aclose(self) -> None:
+        """Close the model inside."""
+        await self._inner.aclose()
+
+
+def _entries(path: Path) -> list[tuple[str, str]]:
+    """Read a journal; a last line cut off by a crash was never acted on and is dropped."""
+    if not path.exists():
+        return []
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        entries.append((str(row["key"]), str(row["answer"])))
+    return entries

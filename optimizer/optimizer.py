@@ -1,0 +1,119 @@
+"""Optimization of one user's persona: search, store, revision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from persona_agent.optimizer.config import OptimizerConfig
+from persona_agent.optimizer.engine import Evaluate, Search
+from persona_agent.optimizer.journal import JournaledModel, journal_path
+from persona_agent.persona import diff
+from persona_agent.prompts import CRITIQUE, DECIDE, DRAFT_PERSONA, PROPOSE_EDITS
+from persona_agent.protocols import LanguageModel, PersonaStore
+from persona_agent.schema import Episode, Fact, Persona, Revision, Usage, new_id
+
+
+class PersonaOptimizer:
+    """Runs searches and keeps their results. It knows no agent: it is given ``evaluate``."""
+
+    def __init__(
+        self,
+        *,
+        evaluate: Evaluate,
+        model: LanguageModel,
+        personas: PersonaStore,
+        journal_dir: Path,
+        config: OptimizerConfig | None = None,
+    ) -> None:
+        self._evaluate = evaluate
+        self._model = model
+        self._personas = personas
+        self._journal_dir = journal_dir
+        self.config = config or OptimizerConfig()
+
+    async def optimize(
+        self, user_id: str, history: Sequence[Episode], *, facts: Sequence[Fact] = ()
+    ) -> Revision:
+        """Search from the persona in use, and store the result when it differs.
+
+        Args:
+            user_id: whose persona it is.
+            history: episodes with outcomes, in time order.
+            facts: current facts of semantic memory.
+
+        Raises:
+            ConflictError: the persona changed meanwhile; nothing was written, and what was
+                paid for is journaled.
+            ModelError: the search could not go on; what was paid for is journaled.
+        """
+        current = await asyncio.to_thread(self._personas.latest, user_id)
+        journal = JournaledModel(self._model, journal_path(self._journal_dir, user_id))
+        # The offline model costs nothing, so a journal of it would only cost time.
+        model = self._model if self._model.deterministic else journal
+        before = self._model.usage(user_id=user_id)
+        search = Search(
+            user_id,
+            history,
+            evaluate=self._evaluate,
+            model=model,
+            config=self.config,
+            current=current,
+            facts=facts,
+        )
+        found = await search.run()
+        used = spent(before, self._model.usage(user_id=user_id))
+        revision = self._revision(user_id, current, found, search, used)
+        await asyncio.to_thread(self._store, current, found, revision)
+        journal.finish()
+        return revision
+
+    def _revision(
+        self, user_id: str, current: Persona | None, found: Persona, search: Search, used: Usage
+    ) -> Revision:
+        changed = current is None or not diff(current, found).empty
+        prompts = (DECIDE, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS)
+        return Revision(
+            user_id=user_id,
+            from_version=current.version if current else None,
+            to_version=new_id() if changed else current.version if current else "",
+            accepted=changed,
+            edits=tuple(search.accepted),
+            rejected=tuple(search.rejected),
+            gates=tuple(search.gates),
+            usage=used,
+            model=self._model.name,
+            prompts={prompt.name: prompt.digest for prompt in prompts},
+            reason="" if changed else "nothing that was tried helped",
+        )
+
+    def _store(self, current: Persona | None, found: Persona, revision: Revision) -> None:
+        if not revision.accepted:
+            self._personas.add_revision(revision)
+            return
+        version = found.model_copy(
+            update={
+                "version": revision.to_version,
+                "parent": current.version if current else None,
+                "cause": "optimize",
+                "created_at": revision.at,
+            }
+        )
+        expected = current.version if current else None
+        self._personas.put(version, expected=expected, revision=revision)
+
+    def forget(self, user_id: str) -> None:
+        """Remove the journal of a user."""
+        journal_path(self._journal_dir, user_id).unlink(missing_ok=True)
+
+
+def spent(before: Usage, after: Usage) -> Usage:
+    """Return what was used between two readings of the meter."""
+    return Usage(
+        calls=after.calls - before.calls,
+        prompt_tokens=after.prompt_tokens - before.prompt_tokens,
+        completion_tokens=after.completion_tokens - before.completion_tokens,
+        cost_usd=max(0.0, after.cost_usd - before.cost_usd),
+        seconds=max(0.0, after.seconds - before.seconds),
+    )

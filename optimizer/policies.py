@@ -1,0 +1,23 @@
+"""Context policies: what is worth showing to the model for this user."""
+
+from __future__ import annotations
+
+from persona_agent.schema import ContextPolicy
+
+FULL = ContextPolicy(recalled=8)
+NO_CLAIMS = FULL.model_copy(update={"show_claims": False})
+RAG_STATISTICS = NO_CLAIMS.model_copy(update={"show_demonstrations": False})
+RAG = RAG_STATISTICS.model_copy(update={"show_statistics": False})
+DEEP = FULL.model_copy(update={"recalled": 24})
+SPARSE = FULL.model_copy(update={"recalled": 1})
+
+# The generic prompt and plain retrieval are always among the candidates, so that nobody is served
+# worse than with them. The first is the default: it is left only for a clear winner.
+CANDIDATES: dict[str, ContextPolicy] = {
+    "full": FULL,
+    "deep": DEEP,
+    "sparse": SPARSE,
+    "rag+stats": RAG_STATISTICS,
+    "rag": RAG,
+    "generic": ContextPolicy.generic(),
+}

@@ -1,0 +1,212 @@
+"""The chat: threads of messages, answered with the user's persona and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, StringConstraints, ValidationError
+
+from persona_agent.agent.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
+from persona_agent.agent.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
+from persona_agent.agent.turn import Steps, Turn
+from persona_agent.errors import ConflictError, InputError, MissingExtraError, StoreUnavailableError
+from persona_agent.protocols import LanguageModel, Tool
+from persona_agent.schema import Persona, Recalled, Usage, UserId
+from persona_agent.schema.base import Record
+from persona_agent.schema.episode import Text
+from persona_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from persona_agent.agent.graph import ChatGraph
+    from persona_agent.memory import Memory
+
+THREADS_FILE = "threads.db"
+
+
+class ChatTurn(Record):
+    """One answered message.
+
+    ``episode_id`` is what feedback attaches to. ``recalled`` are the memories that the model got
+    to see with the message, ``tool_calls`` the names of the tools that it called, in order, and
+    ``usage`` what this turn cost.
+    """
+
+    text: str
+    episode_id: str
+    thread: str
+    recalled: tuple[Recalled, ...] = ()
+    persona_version: str
+    tool_calls: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+class _Message(Record):
+    user: UserId
+    thread: UserId
+    text: Annotated[Text, StringConstraints(min_length=1), AfterValidator(_not_blank)]
+
+
+class Chat:
+    """Chats with many users at once, from any event loop; each thread does one turn at a time."""
+
+    def __init__(self, memory: Memory, model: LanguageModel, settings: Settings) -> None:
+        self._file = ThreadFile(settings.data_dir / THREADS_FILE)
+        self._timeout = settings.timeout
+        self._locks = ThreadLocks()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._starting = threading.Lock()
+        self._graph: ChatGraph | None = None
+        self._tools = Toolbox(
+            built_in_tools(memory, wikipedia=settings.wikipedia, timeout=settings.timeout),
+            timeout=settings.timeout,
+        )
+        self._steps = Steps(memory, model, self._tools, persona_tokens=settings.persona_tokens)
+
+    def add_tool(self, tool: Tool, run: ToolFunction) -> None:
+        """Offer the model another tool. Raises InputError when there is one of that name."""
+        self._tools.add(ChatTool(tool, run))
+
+    async def turn(self, user: str, text: str, *, thread: str) -> ChatTurn:
+        """Answer one message.
+
+        Raises:
+            InputError: a value is not valid.
+            ModelError: no usable answer came; the thread is as it was.
+            MissingExtraError: LangGraph is not installed.
+            StoreError: the turn could not be stored.
+        """
+        async with aclosing(self._run(_turn(user, text, thread, streaming=False))) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, ChatTurn):
+                    return piece
+        raise AssertionError("a run ends in a turn or an error")
+
+    async def stream(
+        self, user: str, text: str, *, thread: str
+    ) -> AsyncGenerator[str | ChatTurn, None]:
+        """Yield pieces of the answer as they come, then the whole turn as the last item.
+
+        Text that the model writes beside a tool call is streamed, but is no part of the answer.
+        Raises what :meth:`turn` raises. Closing the iterator early drops the turn.
+        """
+        async with aclosing(self._run(_turn(user, text, thread, streaming=True))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def forget(self, user: str) -> int:
+        """Remove all threads of a user, after the turns under way; return how many there were.
+
+        Raises:
+            ConflictError: a turn of the user did not end in time; nothing was removed.
+            StoreError: the file cannot be used.
+        """
+        try:
+            async with self._locks.hold_all(user_prefix(user), timeout=self._timeout):
+                return await asyncio.to_thread(self._file.forget, user)
+        except TimeoutError:
+            raise ConflictError(
+                f"a chat turn of user {user!r} is still under way: try again when it has ended"
+            ) from None
+
+    async def aclose(self) -> None:
+        """Stop the turns under way. Idempotent; a later turn starts anew."""
+        here = asyncio.get_running_loop()
+        for task in list(self._under_way):
+            loop = task.get_loop()
+            if loop is here:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+
+    async def _run(self, turn: Turn) -> AsyncGenerator[str | ChatTurn, None]:
+        """Run a turn in a task of its own, so that a slow reader holds up nobody else."""
+        graph = self._graph
+        if graph is None:
+            graph = await asyncio.to_thread(self._start)
+        pieces: asyncio.Queue[str | Turn | None] = asyncio.Queue()
+        task = asyncio.create_task(self._drive(graph, turn, pieces))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield _result(piece) if isinstance(piece, Turn) else piece
+            await _outcome(task)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _drive(
+        self, graph: ChatGraph, turn: Turn, pieces: asyncio.Queue[str | Turn | None]
+    ) -> None:
+        key = thread_id(turn.user, turn.thread)
+        try:
+            async with self._locks.hold(key), aclosing(graph.run(key, turn)) as run:
+                async for piece in run:
+                    pieces.put_nowait(piece)
+        finally:
+            pieces.put_nowait(None)
+
+    def _start(self) -> ChatGraph:
+        """Load LangGraph (seconds, so off the event loop) and make the file ready."""
+        with self._starting:
+            if self._graph is not None:
+                return self._graph
+            try:
+                from persona_agent.agent.graph import ChatGraph
+            except ImportError as error:
+                if (error.name or "").partition(".")[0] not in ("langgraph", "aiosqlite"):
+                    raise
+                raise MissingExtraError("langgraph", "agent") from error
+            self._file.prepare()
+            self._graph = started = ChatGraph(self._steps, self._file)
+            return started
+
+
+def _turn(user: str, text: str, thread: str, *, streaming: bool) -> Turn:
+    try:
+        message = _Message(user=user, thread=thread, text=text)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        what = problem["msg"].removeprefix("Value error, ")
+        raise InputError(f"{problem['loc'][0]}: {what}") from None
+    return Turn(
+        user=message.user,
+        thread=message.thread,
+        text=message.text,
+        persona=Persona(user_id=message.user, cause="no persona yet"),
+        streaming=streaming,
+    )
+
+
+async def _outcome(task: asyncio.Task[None]) -> None:
+    """Raise what a turn raised; a turn that was stopped from outside is an error of its own."""
+    try:
+        await task
+    except asyncio.CancelledError:
+        caller = asyncio.current_task()
+        if not task.cancelled() or (caller is not None and caller.cancelling()):
+            raise
+        raise StoreUnavailableError("the chat was closed while this turn was under way") from None
+
+
+def _result(turn: Turn) -> ChatTurn:
+    return ChatTurn(
+        text=turn.answer,
+        episode_id=turn.episode_id,
+        thread=turn.thread,
+        recalled=turn.recalled,
+        persona_version=turn.persona.version,
+        tool_calls=turn.tool_calls,
+        usage=turn.usage,
+    )

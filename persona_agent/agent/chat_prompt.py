@@ -1,0 +1,74 @@
+"""The prompt of a chat turn: who the user is, what is remembered, and the message to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persona_agent.prompts import PromptInputs, TypedPrompt, neutralize
+from persona_agent.prompts.typed import NOTHING, shorten
+from persona_agent.protocols import ChatMessage, ChatReply
+from persona_agent.schema import Episode
+
+SECTION_TAGS = frozenset({"persona", "memories", "tool_result"})
+"""Tags of the prompt's sections; no text from outside may open or close one."""
+
+_LINE = 400
+
+
+class ChatInputs(PromptInputs):
+    """The message, the rendered persona, and what was recalled, one line each, best first."""
+
+    message: str
+    persona: str = ""
+    memories: tuple[str, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "persona": self.persona or NOTHING,
+            "memories": "\n".join(self.memories) or NOTHING,
+            "message": self.message,
+        }
+
+
+CHAT = TypedPrompt("chat", ChatInputs, ChatReply)
+
+
+def memory_line(episode: Episode) -> str:
+    """Return an episode on one line: what was asked, and what the user made of the answer.
+
+    An answer that the user neither kept nor judged is left out: it is the assistant's own guess,
+    and shown again it would look like something the user said.
+    """
+    query = shorten(episode.query.text, _LINE)
+    start = f"- {episode.at.date().isoformat()} ({shorten(episode.query.task_name, 60)}) {query}"
+    said = episode.feedback
+    comment = (
+        f" (the user's comment: {shorten(said.comment, 200)})" if said and said.comment else ""
+    )
+    if episode.outcome is not None:
+        return f"{start} -> {shorten(episode.outcome, _LINE)}{comment}"
+    if said and said.thumb and episode.response:
+        judged = "liked" if said.thumb > 0 else "disliked"
+        return f"{start} (the user {judged} this answer: {shorten(episode.response, 300)}){comment}"
+    return f"{start}{comment}"
+
+
+def chat_messages(inputs: ChatInputs, history: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
+    """Return the messages to send: the system prompt, the conversation so far, the message."""
+    system, message = CHAT.render(inputs)
+    earlier = [
+        said.model_copy(update={"content": neutralize(said.content, SECTION_TAGS)})
+        for said in history
+    ]
+    return (system, *earlier, message)
+
+
+def tool_message(call_id: str, text: str) -> ChatMessage:
+    """Return a tool's result as data that cannot leave its section."""
+    inside = neutralize(text, SECTION_TAGS)
+    return ChatMessage(
+        role="tool",
+        content=f"<tool_result>\n{inside}\n</tool_result>",
+        tool_call_id=call_id,
+    )

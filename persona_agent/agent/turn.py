@@ -1,0 +1,233 @@
+"""One chat turn, step by step: interpret, recall, act, run tools, check, respond, remember.
+
+Each step takes the turn as it stands and returns it with its own part filled in. The steps know
+nothing of the graph that orders them (:mod:`persona_agent.agent.graph`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from persona_agent.agent.chat_prompt import ChatInputs, chat_messages, memory_line
+from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.tools import Toolbox
+from persona_agent.errors import ModelAnswerError, ModelRefusalError
+from persona_agent.llm import limit
+from persona_agent.protocols import ChatMessage, ChatReply, LanguageModel
+from persona_agent.schema import Episode, Persona, Query, Recalled, Usage, new_id
+
+if TYPE_CHECKING:
+    from persona_agent.memory import Memory
+
+TASK = "chat"
+TOOL_ROUNDS = 4
+MESSAGES_KEPT = 20
+CHARACTERS_KEPT = 40_000
+
+Emit = Callable[[str], None]
+"""Takes a piece of the answer as it comes."""
+
+Said = dict[str, str]
+"""One message of a thread as it is stored: plain JSON with ``role``, ``content``, ``episode``."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Everything of one turn. It is never stored; of a thread only :data:`Said` is."""
+
+    user: str
+    thread: str
+    text: str
+    persona: Persona
+    streaming: bool = False
+    episode_id: str = field(default_factory=new_id)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    history: tuple[Said, ...] = ()
+    vector: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    recalled: tuple[Recalled, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
+    reply: ChatReply = field(default_factory=ChatReply)
+    problem: str = ""
+    retried: bool = False
+    rounds: int = 0
+    tool_calls: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    answer: str = ""
+
+    @property
+    def query(self) -> Query:
+        """The message as a query."""
+        return Query(text=self.text, task=TASK)
+
+
+class Steps:
+    """The steps of a turn, over one memory, one model and one set of tools."""
+
+    def __init__(
+        self, memory: Memory, model: LanguageModel, tools: Toolbox, *, persona_tokens: int
+    ) -> None:
+        self._memory = memory
+        self._model = model
+        self._tools = tools
+        self._contexts = ContextBuilder(
+            memory.episodes, memory.embedder, persona_tokens=persona_tokens
+        )
+
+    async def interpret(self, turn: Turn) -> Turn:
+        """Find out who asks: the persona in use, and what the message means as a vector."""
+
+        def read() -> Turn:
+            persona = self._memory.personas.latest(turn.user) or turn.persona
+            vector = self._memory.embedder.embed([turn.text])[0]
+            return replace(turn, persona=persona, vector=vector)
+
+        return await asyncio.to_thread(read)
+
+    async def recall(self, turn: Turn) -> Turn:
+        """Gather what the model gets to see: persona, memories, the conversation so far."""
+
+        def gather() -> Turn:
+            context = self._contexts.build(turn.persona, turn.query, vector=turn.vector)
+            recalled = self._with_other_tasks(turn, context.recalled)
+            inputs = ChatInputs(
+                message=turn.text,
+                persona=context.persona_text,
+                memories=tuple(memory_line(one.episode) for one in recalled),
+            )
+            said = [ChatMessage(role=one["role"], content=one["content"]) for one in turn.history]
+            return replace(turn, recalled=recalled, messages=chat_messages(inputs, said))
+
+        return await asyncio.to_thread(gather)
+
+    def _with_other_tasks(self, turn: Turn, answered: Sequence[Recalled]) -> tuple[Recalled, ...]:
+        """Complete the answered chat cases with memories of every task, answered or not.
+
+        Up to half the places go to chat cases whose answer the user settled on: they show the
+        form that the user wants. What is in the conversation anyway is left out.
+        """
+        policy = turn.persona.policy
+        if not policy.recalled:
+            return ()
+        wider = self._memory.episodes.recall(
+            turn.user,
+            turn.vector,
+            limit=policy.recalled + len(turn.history) // 2,
+            blend=policy.blend,
+        )
+        present = {said["episode"] for said in turn.history}
+        first = [*answered[: (policy.recalled + 1) // 2], *wider]
+        found = {one.episode.id: one for one in first if one.episode.id not in present}
+        return tuple(found.values())[: policy.recalled]
+
+    async def act(self, turn: Turn, emit: Emit) -> Turn:
+        """Call the model once.
+
+        An answer that cannot be used counts as an empty one, which ``check`` has repeated once;
+        but not when a part of it has been shown already.
+        """
+        shown: list[str] = []
+
+        def show(piece: str) -> None:
+            shown.append(piece)
+            emit(piece)
+
+        reply, problem = ChatReply(), ""
+        with self._model.account(user_id=turn.user, purpose="chat"), limit() as spent:
+            try:
+                reply = await self._answer(turn, show)
+            except ModelRefusalError:
+                raise
+            except ModelAnswerError as error:
+                if shown or turn.retried:
+                    raise
+                problem = str(error)
+        return replace(turn, reply=reply, problem=problem, usage=turn.usage + spent.used)
+
+    async def _answer(self, turn: Turn, show: Emit) -> ChatReply:
+        if not turn.streaming:
+            return await self._model.chat(turn.messages, tools=self._tools.tools)
+        reply = ChatReply()
+        async for piece in self._model.stream(turn.messages, tools=self._tools.tools):
+            if isinstance(piece, ChatReply):
+                reply = piece
+            elif piece:
+                show(piece)
+        return reply
+
+    async def run_tools(self, turn: Turn, emit: Emit) -> Turn:
+        """Run the tools that the model asked for, and show it the results.
+
+        The tools stay on offer after the last round, because several providers reject a
+        conversation with tool calls in it but no tools; a call is then turned down instead.
+        """
+        if turn.rounds > TOOL_ROUNDS:
+            raise ModelAnswerError(f"the model went on calling tools after {TOOL_ROUNDS} rounds")
+        calls = turn.reply.tool_calls
+        if turn.reply.content.strip():
+            emit("\n\n")  # what was written beside the call is not to run into the answer
+        if turn.rounds < TOOL_ROUNDS:
+            results = await self._tools.run(calls, turn.user, turn.persona)
+        else:
+            results = self._tools.decline(calls)
+        asked = ChatMessage(role="assistant", content=turn.reply.content, tool_calls=calls)
+        return replace(
+            turn,
+            messages=(*turn.messages, asked, *results),
+            rounds=turn.rounds + 1,
+            tool_calls=(*turn.tool_calls, *(call.name for call in calls)),
+        )
+
+    async def check(self, turn: Turn) -> Turn:
+        """Accept the answer, or prepare one more try. Raises ModelAnswerError at the second."""
+        if turn.reply.content.strip():
+            return turn
+        if turn.retried:
+            raise ModelAnswerError("the model gave no usable answer, twice in a row")
+        problem = turn.problem or "it was empty"
+        nudge = f"(Your last answer could not be used: {problem}. Answer the message above.)"
+        again = ChatMessage(role="user", content=nudge)
+        return replace(turn, messages=(*turn.messages, again), retried=True)
+
+    async def respond(self, turn: Turn) -> Turn:
+        """Settle the answer and what the thread keeps of this turn."""
+        answer = turn.reply.content.strip()
+        said: tuple[Said, ...] = (
+            {"role": "user", "content": turn.text, "episode": turn.episode_id},
+            {"role": "assistant", "content": answer, "episode": turn.episode_id},
+        )
+        return replace(turn, answer=answer, history=keep((*turn.history, *said)))
+
+    async def remember(self, turn: Turn) -> Turn:
+        """Store the turn as an episode; its outcome comes with the user's feedback."""
+        episode = Episode(
+            id=turn.episode_id,
+            user_id=turn.user,
+            query=turn.query,
+            response=turn.answer,
+            at=turn.at,
+            metadata={"thread": turn.thread},
+        )
+
+        def store() -> None:
+            self._memory.episodes.add([episode], turn.vector[np.newaxis])
+
+        await asyncio.to_thread(store)
+        return turn
+
+
+def keep(history: Sequence[Said]) -> tuple[Said, ...]:
+    """Return the end of a conversation that goes on into the next turn, in whole exchanges.
+
+    Older messages are not lost: every exchange is an episode and can be recalled.
+    """
+    kept = tuple(history[-MESSAGES_KEPT:])
+    while len(kept) > 2 and sum(len(said["content"]) for said in kept) > CHARACTERS_KEPT:
+        kept = kept[2:]
+    return kept

@@ -1,0 +1,56 @@
+"""``persona-agent eval``: compare methods on data, and score the records again."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from persona_agent.cli.options import Subparsers, at_least, common_options
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the commands."""
+    parser = commands.add_parser(
+        "eval",
+        help="compare methods on data of your own or of LaMP",
+        description="Compare methods on data of your own or of LaMP.",
+    )
+    actions = parser.add_subparsers(title="evaluations", metavar="EVALUATION", required=True)
+    common = common_options(json=False)
+
+    lamp = actions.add_parser(
+        "lamp",
+        parents=[common],
+        help="run the arms on user-grouped or official LaMP files",
+        description="Run the arms on user-grouped or official LaMP files. Memory holds only what "
+        "is strictly before each query.",
+    )
+    lamp.add_argument("--data", metavar="FILE", type=Path, required=True)
+    lamp.add_argument("--task", metavar="NAME", default="auto", help="default: told from the data")
+    lamp.add_argument("--arms", metavar="A,B", help="comma-separated (default: all)")
+    lamp.add_argument("--users", metavar="N", type=at_least(1), help="default: all")
+    lamp.add_argument("--queries", metavar="N", type=at_least(1), help="for each user")
+    lamp.add_argument("--seed", metavar="S", type=int, default=0, help="default: 0")
+    lamp.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    lamp.set_defaults(run=_lamp)
+
+    rescore = actions.add_parser(
+        "rescore",
+        parents=[common],
+        help="score the records of a results file again, without a model",
+    )
+    rescore.add_argument("file", metavar="FILE", type=Path)
+    rescore.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    rescore.set_defaults(run=_rescore)
+
+
+def _lamp(arguments: Namespace) -> int:
+    from persona_agent.evals.cli_lamp import run_lamp
+
+    return run_lamp(arguments)
+
+
+def _rescore(arguments: Namespace) -> int:
+    from persona_agent.evals.cli_lamp import run_rescore
+
+    return run_rescore(arguments)

@@ -1,0 +1,138 @@
+"""``persona-agent optimize``: improve personas from what their users really did."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from persona_agent.cli.options import Subparsers, common_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from persona_agent.agent import PersonaAgent
+    from persona_agent.cli.output import Output
+    from persona_agent.schema import Edit, GateResult, Revision
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "optimize",
+        parents=[common_options()],
+        help="improve a user's persona from recent interactions",
+        description="Replay recent interactions, rewrite the persona by small edits, and keep only "
+        "what helps on interactions that the edits were not derived from.",
+    )
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", metavar="ID", help="whose agent")
+    who.add_argument("--all", action="store_true", help="every user, one after the other")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Optimize one user or all."""
+    from persona_agent.cli.output import Output
+    from persona_agent.cli.session import known_users, open_agent, require_user
+
+    output = Output(arguments)
+    with open_agent(arguments, output, existing=True) as agent:
+        if arguments.all:
+            return _all(agent, known_users(agent), output)
+        require_user(agent, arguments.user)
+        with output.progress(f"optimizing {arguments.user}"):
+            revision = agent.optimize_sync(arguments.user)
+        if output.json:
+            output.data(revision)
+        else:
+            _show(agent, revision, output)
+    return 0
+
+
+def _all(agent: PersonaAgent, users: list[str], output: Output) -> int:
+    """Optimize every user. One who fails does not keep the others from their turn."""
+    from persona_agent.errors import BudgetExceededError, PersonaAgentError
+
+    done: list[Revision] = []
+    failed: dict[str, str] = {}
+    for number, user in enumerate(users, 1):
+        try:
+            with output.progress(f"optimizing {user} ({number} of {len(users)})"):
+                done.append(agent.optimize_sync(user))
+        except BudgetExceededError as error:
+            failed[user] = str(error)
+            break
+        except PersonaAgentError as error:
+            failed[user] = str(error)
+        else:
+            if not output.json:
+                _show(agent, done[-1], output)
+    if output.json:
+        output.data({"revisions": done, "errors": dict(failed)})
+    for user, problem in failed.items():
+        output.note(f"{user}: {problem}")
+    return 1 if failed else 0
+
+
+def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
+    from rich.text import Text
+
+    from persona_agent.agent.show import one_line
+
+    color, verdict = ("green", "improved") if revision.accepted else ("yellow", "left as it was")
+    output.show(Text(f"{one_line(revision.user_id)}: {verdict}", style=f"bold {color}"))
+    if revision.reason:
+        output.show(revision.reason)
+    if revision.gates:
+        output.show(_gates(revision.gates))
+    _edits(agent, revision, "kept", revision.edits, output)
+    _edits(agent, revision, "turned down", revision.rejected, output)
+    used = revision.usage
+    output.show(
+        f"{used.calls} calls, {used.prompt_tokens} + {used.completion_tokens} tokens, "
+        f"{used.cost_usd:.4f} USD, {used.seconds:.1f} s ({revision.model})"
+    )
+
+
+def _gates(gates: tuple[GateResult, ...]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from persona_agent.agent.show import one_line
+
+    table = Table("gate", "episodes", "generic", "before", "after", "difference", "", box=None)
+    for gate in gates:
+        spread = "" if gate.standard_error is None else f" ± {gate.standard_error:.3f}"
+        table.add_row(
+            Text(one_line(gate.gate)),
+            str(gate.episodes),
+            "" if gate.generic_loss is None else f"{gate.generic_loss:.3f}",
+            f"{gate.incumbent_loss:.3f}",
+            f"{gate.candidate_loss:.3f}",
+            f"{gate.difference:+.3f}{spread}",
+            Text(
+                ("passed" if gate.passed else "failed")
+                + (f": {one_line(gate.reason)}" if gate.reason else "")
+            ),
+        )
+    return table
+
+
+def _edits(
+    agent: PersonaAgent, revision: Revision, title: str, edits: tuple[Edit, ...], output: Output
+) -> None:
+    from rich.text import Text
+
+    from persona_agent.agent.show import evidence_ids, evidence_lines, one_line
+    from persona_agent.cli.session import lookup
+
+    if not edits:
+        return
+    episodes = lookup(agent, revision.user_id, evidence_ids(edits))
+    output.show(Text(f"Edits {title}", style="bold"))
+    for edit in edits:
+        text = f"{edit.scope}: {edit.text}" if edit.scope else edit.text
+        output.show(f"  {edit.operation.value} {one_line(text, 300)}".rstrip())
+        if edit.reason:
+            output.show(f"    because: {one_line(edit.reason, 300)}")
+        output.show(*evidence_lines(edit.evidence, episodes))

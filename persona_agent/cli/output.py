@@ -1,0 +1,88 @@
+"""What a command writes: results to standard output, notes and progress to standard error."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from persona_agent.agent.show import one_line, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Json = BaseModel | str | int | float | bool | None | Sequence["Json"] | dict[str, "Json"]
+
+
+class Output:
+    """The two streams of a command. With ``json`` only :meth:`data` writes to standard output."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self.json = bool(getattr(arguments, "json", False))
+        self._progress = not getattr(arguments, "no_progress", False)
+        self.console = _console()
+        self.notes = _console(stderr=True)
+
+    def data(self, value: Json) -> None:
+        """Write a value as JSON. It is ASCII, so that nothing in it can drive a terminal."""
+        self.console.out(json.dumps(_plain(value), indent=2), highlight=False)
+
+    def record(self, value: Json) -> None:
+        """Write a value as JSON on one line."""
+        self.console.out(json.dumps(_plain(value)), highlight=False)
+
+    def show(self, *items: RenderableType | str) -> None:
+        """Write renderables, and texts as they are, to standard output."""
+        from rich.text import Text
+
+        for item in items:
+            self.console.print(Text(printable(item)) if isinstance(item, str) else item)
+
+    def piece(self, text: str) -> None:
+        """Write a piece of a text that is still coming."""
+        self.console.out(printable(text), end="", highlight=False)
+        self.console.file.flush()
+
+    def note(self, text: str) -> None:
+        """Write a remark to standard error."""
+        from rich.text import Text
+
+        self.notes.print(Text(printable(text), style="dim"))
+
+    @contextmanager
+    def progress(self, text: str) -> Iterator[None]:
+        """Show that something is under way, where a person is looking."""
+        if not (self._progress and self.notes.is_terminal):
+            yield
+            return
+        from rich.text import Text
+
+        with self.notes.status(Text(one_line(text))):
+            yield
+
+
+def show_error(message: str) -> None:
+    """Write an error to standard error."""
+    from rich.text import Text
+
+    _console(stderr=True).print(Text(f"persona-agent: {printable(message)}"), soft_wrap=True)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def _plain(value: Json) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

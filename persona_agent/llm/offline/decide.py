@@ -1,0 +1,232 @@
+"""Choosing among options, from the prompt's inputs alone: query, options, persona text, cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_agent.llm.offline import evidence, leaning
+from persona_agent.llm.offline.evidence import Array, Counted, RecalledCases
+from persona_agent.llm.offline.opinion import OpinionReader
+from persona_agent.llm.offline.reading import Claim, Counts, Reading, read
+from persona_agent.prompts import Case, DecideInputs, DecideOutput
+from persona_agent.protocols import Embedder
+
+# Common knowledge that ratings lean high, for a scale of five grades.
+RATINGS_LEAN_HIGH = np.array([0.05, 0.07, 0.15, 0.33, 0.40])
+GRADE_WIDTH = 0.6
+TILT_ALONE = 1.0
+TILT = 0.5
+SHORT_LABEL_WORDS = 4
+SHRINK_OPINIONS = 5
+
+
+def normalized(label: str) -> str:
+    """Return a label in the form in which labels are compared."""
+    return " ".join(label.replace('"', "'").casefold().split())
+
+
+def label_text(option: str) -> str:
+    """A bare label embeds badly: give it a sentence. A described option speaks for itself."""
+    return f"This is about {option}." if len(option.split()) <= SHORT_LABEL_WORDS else option
+
+
+class Decider:
+    """Answers the ``decide`` prompt. Keeps nothing of one request for the next but vectors."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._opinions = OpinionReader(embedder)
+
+    def __call__(self, inputs: DecideInputs) -> DecideOutput:
+        """Return the option with the highest score; for ratings the median of the posterior."""
+        case = _Request(inputs, self._embedder)
+        if inputs.query.kind == "rating":
+            probabilities = self._rate(case)
+            best = int((np.cumsum(probabilities) < 0.5 - 1e-12).sum())
+        else:
+            scores = case.zero_shot() * evidence.BETA + np.log(case.expected()) + case.leaning()
+            weights = np.exp(scores - scores.max())
+            probabilities = weights / weights.sum()
+            best = int(np.argmax(scores))
+        return DecideOutput(
+            reason=case.reason(best),
+            choice=best + 1,
+            confidence=round(float(probabilities[best]), 4),
+        )
+
+    def _rate(self, case: _Request) -> Array:
+        """Return the posterior over grades, in the order of the options."""
+        order = np.argsort([float(option) for option in case.options], kind="stable")
+        grades = len(order)
+        base = np.interp(np.linspace(0, 4, grades), np.arange(5), RATINGS_LEAN_HIGH)
+        expected = case.expected(base=base[np.argsort(order)] / base.sum())[order]
+        opinion = self._opinions.read(case.inputs.query.text)
+        tilt = TILT_ALONE * opinion
+        if case.known:
+            before = [self._opinions.read(past.query) for past in case.inputs.recalled]
+            usual = sum(before) / (len(before) + SHRINK_OPINIONS)
+            by_tone = case.reading.habits.by_tone
+            tilt = (TILT if by_tone is None else by_tone) * (opinion - usual)
+            expected = _smooth(expected)
+        position = (np.arange(grades) - (grades - 1) / 2) * 4 / max(grades - 1, 1)
+        weights = expected * np.exp(tilt * position)
+        posterior = np.empty(grades)
+        posterior[order] = weights / weights.sum()
+        return posterior
+
+
+def _smooth(weights: Array) -> Array:
+    """Share the mass of each grade with its neighbours (Laplace kernel)."""
+    places = np.arange(len(weights))
+    kernel = np.exp(-np.abs(np.subtract.outer(places, places)) / GRADE_WIDTH)
+    return np.asarray(weights @ (kernel / kernel.sum(axis=1, keepdims=True)))
+
+
+class _Request:
+    """One request with everything embedded that its evidence needs."""
+
+    def __init__(self, inputs: DecideInputs, embedder: Embedder) -> None:
+        self.inputs = inputs
+        self.options = inputs.query.options
+        self.reading: Reading = read(inputs.persona)
+        self.is_rating = inputs.query.kind == "rating"
+        self._embedder = embedder
+        self._keys = [normalized(option) for option in self.options]
+        self._query = embedder.embed([inputs.query.text])[0]
+        self._option_vectors = (
+            np.zeros((len(self.options), 1), dtype=np.float32)
+            if self.is_rating
+            else embedder.embed([label_text(option) for option in self.options])
+        )
+        self._counts = next((c for c in self.reading.counts if self._fits(c)), None)
+        self._cases = [*inputs.recalled, *self._examples()]
+        self._applies = self._applicability(self.reading.claims)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the user for this query."""
+        claims = any(claim.likes or claim.avoids for claim in self.reading.claims)
+        return self._counts is not None or bool(self._cases) or claims
+
+    def zero_shot(self) -> Array:
+        """Return the similarity of query and options, less what all options share."""
+        count = len(self.options)
+        shared = (count - 2) / count * self._option_vectors.mean(axis=0) if count > 2 else 0.0
+        own = self._option_vectors - shared
+        own = own / np.linalg.norm(own, axis=1, keepdims=True)
+        return np.asarray(own @ self._query, dtype=np.float64)
+
+    def expected(self, base: Array | None = None) -> Array:
+        """Return the expected number of cases for each option."""
+        habits = self.reading.habits
+        half_life = habits.memory or evidence.HALF_LIFE
+        if base is None:
+            base = np.full(len(self.options), 1 / len(self.options))
+        return evidence.mixture(
+            base,
+            self._counted(half_life),
+            self._recalled(),
+            self._claimed(),
+            by_subject=evidence.BY_SUBJECT if habits.by_subject is None else habits.by_subject,
+        )
+
+    def leaning(self) -> Array:
+        """Return what claims and past choices say of described options, as log-odds."""
+        scores = np.zeros(len(self.options))
+        if self.is_rating:
+            return scores
+        scores += leaning.from_claims(self.options, self.reading.claims, self._applies)
+        past = [case for case in self._cases if len(case.options) > 1]
+        if past and not self._options_recur(past):
+            scores += leaning.from_choices(self._option_vectors, past, self._embedder)
+        return scores
+
+    def reason(self, best: int) -> str:
+        """Say in one sentence what the answer rests on."""
+        label = self.options[best]
+        if not self.known:
+            return "Nothing is known of the user; the query alone points there."
+        agreeing = sum(normalized(case.outcome) == self._keys[best] for case in self._cases)
+        counted = 0
+        if self._counts:
+            table = {normalized(name): n for name, n in self._counts.counts}
+            counted = table.get(self._keys[best], 0)
+        return (
+            f"{agreeing} of {len(self._cases)} recalled cases and {counted} earlier outcomes "
+            f"agree with {label[:60]!r}."
+        )
+
+    # --- the parts ------------------------------------------------------------------------------
+
+    def _fits(self, counts: Counts) -> bool:
+        wanted = self.inputs.query.task_name
+        return counts.task == wanted or any(
+            normalized(label) in self._keys for label, _ in counts.counts
+        )
+
+    def _examples(self) -> list[Case]:
+        """Return the persona's examples that are about these options and not recalled anyway."""
+        recalled = {normalized(case.query)[:200] for case in self.inputs.recalled}
+        return [
+            Case(query=query, outcome=outcome)
+            for query, outcome in self.reading.examples
+            if normalized(outcome) in self._keys and normalized(query)[:200] not in recalled
+        ]
+
+    def _agreement(self, outcomes: Sequence[str]) -> Array:
+        """Return (options, outcomes): 1 where equal, else how near they are to the same."""
+        keys = [normalized(outcome) for outcome in outcomes]
+        same = np.array([[key == other for other in keys] for key in self._keys], dtype=np.float64)
+        if self.is_rating or not keys:
+            return same
+        vectors = self._embedder.embed([label_text(outcome) for outcome in outcomes])
+        near = np.exp((self._option_vectors @ vectors.T - 1.0) / evidence.SAME_OUTCOME)
+        return np.asarray(np.maximum(same, near), dtype=np.float64)
+
+    def _counted(self, half_life: float) -> Counted | None:
+        counts = self._counts
+        if counts is None or not counts.counts:
+            return None
+        labels = [label for label, _ in counts.counts]
+        place = {label: index for index, label in enumerate(labels)}
+        weight = evidence.discounted(
+            counts.total,
+            len(counts.latest),
+            np.array([n for _, n in counts.counts]),
+            np.array([place.get(label, -1) for label in counts.latest]),
+            half_life,
+        )
+        return Counted(self._agreement(labels), weight)
+
+    def _recalled(self) -> RecalledCases | None:
+        if not self._cases:
+            return None
+        vectors = self._embedder.embed([case.query for case in self._cases])
+        return RecalledCases(
+            self._agreement([case.outcome for case in self._cases]),
+            np.asarray(vectors @ self._query, dtype=np.float64),
+        )
+
+    def _applicability(self, claims: Sequence[Claim]) -> Array:
+        if not claims:
+            return np.zeros(0)
+        similarity = self._embedder.embed([claim.about for claim in claims]) @ self._query
+        scoped = np.array([bool(claim.scope) for claim in claims])
+        fit = evidence.applicability(np.asarray(similarity, dtype=np.float64))
+        return np.where(scoped, fit, 1.0)
+
+    def _claimed(self) -> Array:
+        """Return the cases that claims stand for: those whose quotes are among the options."""
+        expected = np.zeros(len(self.options))
+        for claim, applies in zip(self.reading.claims, self._applies, strict=True):
+            liked = [label for label in claim.likes if normalized(label) in self._keys]
+            for label in liked:
+                place = self._keys.index(normalized(label))
+                expected[place] += claim.seen * applies / len(liked)
+        return expected
+
+    def _options_recur(self, past: Sequence[Case]) -> bool:
+        shown = {normalized(option) for case in past for option in case.options}
+        return any(key in shown for key in self._keys)

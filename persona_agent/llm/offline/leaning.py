@@ -1,0 +1,54 @@
+"""Leanings between described options: from what claims name, and from what was chosen before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_agent.llm.offline.evidence import Array
+from persona_agent.llm.offline.reading import Claim
+from persona_agent.prompts import Case
+from persona_agent.protocols import Embedder, Vectors
+
+PHRASE = 1.0
+PAST_CHOICES = 12.0
+
+
+def mentions(option: str, phrase: str) -> bool:
+    """Tell whether an option contains a phrase, as whole words."""
+    return re.search(rf"(?<!\w){re.escape(phrase.casefold())}(?!\w)", option.casefold()) is not None
+
+
+def from_claims(options: Sequence[str], claims: Sequence[Claim], applies: Array) -> Array:
+    """Return log-odds from phrases that claims are for or against.
+
+    A claim that rests on more cases counts more: log(1 + seen) for each phrase.
+    """
+    scores = np.zeros(len(options))
+    for claim, fit in zip(claims, applies, strict=True):
+        weight = PHRASE * float(np.log1p(claim.seen)) * float(fit)
+        for phrases, sign in ((claim.likes, 1.0), (claim.avoids, -1.0)):
+            for phrase in phrases:
+                found = np.array([phrase != "" and mentions(option, phrase) for option in options])
+                if not found.all():
+                    scores += sign * weight * found
+    return scores
+
+
+def from_choices(options: Vectors, past: Sequence[Case], embedder: Embedder) -> Array:
+    """Return log-odds from past choices: nearer to what was chosen than to what was turned down.
+
+    score(o) = PAST_CHOICES * mean over cases of (o . chosen - mean(o . rejected)), centred
+    """
+    scores = np.zeros(len(options))
+    for case in past:
+        rejected = [option for option in case.options if option != case.outcome]
+        if not rejected:
+            continue
+        vectors = embedder.embed([case.outcome, *rejected])
+        direction = vectors[0] - vectors[1:].mean(axis=0)
+        scores += options @ direction
+    scores *= PAST_CHOICES / max(len(past), 1)
+    return np.asarray(scores - scores.mean(), dtype=np.float64)

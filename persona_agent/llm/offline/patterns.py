@@ -1,0 +1,160 @@
+"""What a set of cases shows, by counting: the raw material of drafted claims and edits.
+
+A pattern is a claim in waiting: its scope and text as they would be written, the cases that show
+it, and how many cases of its scope do not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from persona_agent.llm.offline.terms import distinctive, segments, words
+from persona_agent.persona.render import quoted
+from persona_agent.prompts import Case
+from persona_agent.schema import Section
+
+SCOPE_WORDS = 5
+LONGEST_LABEL = 60
+PHRASES = 4
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One regularity: ``support`` names the cases that show it, ``against`` counts the others."""
+
+    section: Section
+    scope: str
+    text: str
+    support: tuple[str, ...]
+    against: int
+
+    @property
+    def strength(self) -> tuple[float, int]:
+        """Sort key: share of the cases in scope that agree (smoothed), then their number."""
+        agreeing = len(self.support)
+        return ((agreeing + 1) / (agreeing + self.against + 2), agreeing)
+
+
+def find_patterns(cases: Sequence[Case]) -> list[Pattern]:
+    """Return the patterns of all tasks, strongest first."""
+    by_task: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        by_task[case.task].append(case)
+    found: list[Pattern] = []
+    for group in by_task.values():
+        outcomes = [case.outcome for case in group]
+        if all(_is_number(outcome) for outcome in outcomes):
+            found.extend(_ratings(group))
+        elif fmean(map(len, outcomes)) <= LONGEST_LABEL and len(set(outcomes)) < len(outcomes):
+            found.extend(_labels(group))
+        elif any(len(case.options) > 1 for case in group):
+            found.extend(_choices(group))
+    return sorted(found, key=lambda pattern: pattern.strength, reverse=True)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _about(terms: Sequence[str]) -> str:
+    return "when it is about " + ", ".join(terms)
+
+
+def _labels(cases: Sequence[Case]) -> list[Pattern]:
+    """For each recurring label: what sets the queries apart that got it."""
+    found = []
+    bags = [words(case.query) for case in cases]
+    for label, count in Counter(case.outcome for case in cases).items():
+        if count < 2:
+            continue
+        inside = [bag for bag, case in zip(bags, cases, strict=True) if case.outcome == label]
+        outside = [bag for bag, case in zip(bags, cases, strict=True) if case.outcome != label]
+        terms = [term for term, _ in distinctive(inside, outside, most=SCOPE_WORDS)]
+        if not terms:
+            continue
+        hit = [
+            (case, case.outcome == label)
+            for bag, case in zip(bags, cases, strict=True)
+            if bag & set(terms)
+        ]
+        found.append(
+            Pattern(
+                section=Section.PREFERENCES,
+                scope=_about(terms),
+                text=f"chooses {quoted(label)}",
+                support=tuple(case.episode_id for case, agrees in hit if agrees),
+                against=sum(not agrees for _, agrees in hit),
+            )
+        )
+    return [pattern for pattern in found if len(pattern.support) >= 2]
+
+
+def _ratings(cases: Sequence[Case]) -> list[Pattern]:
+    """What sets the items apart that are rated above, or below, the usual."""
+    scores = [float(case.outcome) for case in cases]
+    usual = fmean(scores)
+    bags = [words(case.query) for case in cases]
+    found = []
+    for sign in (1, -1):
+        inside = [
+            bag for bag, score in zip(bags, scores, strict=True) if sign * (score - usual) > 0
+        ]
+        outside = [
+            bag for bag, score in zip(bags, scores, strict=True) if sign * (score - usual) <= 0
+        ]
+        for term, _ in distinctive(inside, outside, most=SCOPE_WORDS, at_least=3):
+            hit = [n for n, bag in enumerate(bags) if term in bag]
+            level = median(scores[n] for n in hit)
+            if sign * (level - usual) < 0.4:
+                continue
+            support = [cases[n].episode_id for n in hit if sign * (scores[n] - usual) > 0]
+            found.append(
+                Pattern(
+                    section=Section.PREFERENCES,
+                    scope=_about([term]),
+                    text=f"rates it {quoted(f'{level:.0f}')}",
+                    support=tuple(support),
+                    against=len(hit) - len(support),
+                )
+            )
+    return found
+
+
+def _choices(cases: Sequence[Case]) -> list[Pattern]:
+    """Which words or listed features stand in what was chosen, and which in what was not."""
+    shown = [case for case in cases if len(case.options) > 1]
+    chosen = [_features(case.outcome) for case in shown]
+    rejected = [
+        _features(option) for case in shown for option in case.options if option != case.outcome
+    ]
+    liked = [term for term, _ in distinctive(chosen, rejected, most=2 * PHRASES)]
+    avoided = [term for term, _ in distinctive(rejected, chosen, most=2 * PHRASES, at_least=3)]
+    found = []
+    for term in liked:
+        support = [c.episode_id for c, bag in zip(shown, chosen, strict=True) if term in bag]
+        against = sum(term in bag for bag in rejected)
+        found.append(_leaning(f"prefers what has {quoted(term)}", support, against))
+    for term in avoided:
+        support = [
+            case.episode_id
+            for case in shown
+            if any(term in _features(o) for o in case.options if o != case.outcome)
+        ]
+        against = sum(term in bag for bag in chosen)
+        found.append(_leaning(f"avoids what has {quoted(term)}", support, against))
+    return found
+
+
+def _leaning(text: str, support: Sequence[str], against: int) -> Pattern:
+    return Pattern(Section.VALUES, "", text, tuple(support), against)
+
+
+def _features(option: str) -> set[str]:
+    return segments(option) or words(option)

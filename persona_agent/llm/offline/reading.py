@@ -1,0 +1,171 @@
+"""Reading a rendered persona back: claims, counts and examples, from the text alone.
+
+The offline model gets the same text as any other model. It understands what is in quotes (answers,
+or phrases of options), what a claim is about (its scope, by embedding), a few plain words for
+"not", and a few sentences on how the user decides. Everything else in a claim it takes as a
+description, to be compared with the options by embedding.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from persona_agent.persona.render import COUNTS_HEADING, EXAMPLES_HEADING
+
+_SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
+_COUNT = re.compile(r'"([^"]*)" (\d+)')
+_QUOTED = re.compile(r'"([^"]*)"')
+_RATING = re.compile(r"\b(?:rates?|scores?|gives?|stars?)\b[^.;]*", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
+_NOT = re.compile(
+    r"\b(?:rather than|instead of|over|not|never|avoids?|seldom|rarely|dislikes?|rejects?|skips?"
+    r"|hates?|refuses?|against|without|lower than|leaves? out|turns? down)\b",
+    re.IGNORECASE,
+)
+_AGAIN = re.compile(r"[.;]|\b(?:but|prefers?|likes?|chooses?|picks?|wants?)\b", re.IGNORECASE)
+_OWN_WORDS_WEIGHT = 5
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim as it was read. ``seen`` is how many cases it rests on."""
+
+    scope: str
+    text: str
+    seen: int
+    likes: tuple[str, ...]
+    avoids: tuple[str, ...]
+
+    @property
+    def about(self) -> str:
+        """What a query is compared with to see whether the claim applies."""
+        return self.scope or self.text
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Outcome counts of one task; ``latest`` is newest first."""
+
+    task: str
+    total: int
+    counts: tuple[tuple[str, int], ...]
+    latest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the user decides, as far as a claim says so. None: nothing was said."""
+
+    by_subject: float | None = None
+    memory: float | None = None
+    by_tone: float | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything that was read from a persona's text."""
+
+    claims: tuple[Claim, ...] = ()
+    counts: tuple[Counts, ...] = ()
+    examples: tuple[tuple[str, str], ...] = ()
+    habits: Habits = Habits()
+
+
+BY_SUBJECT = "goes by the subject of the case more than by habit"
+BY_HABIT = "goes by habit more than by the subject: the most frequent answers are the best guess"
+LATEST_FIRST = "repeats what was decided in the last few cases"
+STEADY = "is steady over time: old cases count as much as recent ones"
+TONE_COUNTS = "follows the tone of the text closely"
+TONE_IS_MOOT = "is hardly moved by the tone of the text"
+HABITS: dict[str, Habits] = {
+    BY_SUBJECT: Habits(by_subject=0.85),
+    BY_HABIT: Habits(by_subject=0.15),
+    LATEST_FIRST: Habits(memory=3.0),
+    STEADY: Habits(memory=200.0),
+    TONE_COUNTS: Habits(by_tone=1.0),
+    TONE_IS_MOOT: Habits(by_tone=0.1),
+}
+
+
+def read(persona: str) -> Reading:
+    """Read a rendered persona; "" reads as knowing nothing."""
+    claims: list[Claim] = []
+    counts: list[Counts] = []
+    examples: list[tuple[str, str]] = []
+    habits = Habits()
+    heading = ""
+    for line in persona.splitlines():
+        if not line.startswith("- "):
+            if line.rstrip().endswith((".", "!", "?")):
+                claims.extend(read_claim(part) for part in _SENTENCE.split(line.strip()))
+            heading = line.strip() or heading
+        elif heading == COUNTS_HEADING:
+            counts.extend(_counts(line[2:]))
+        elif heading == EXAMPLES_HEADING:
+            examples.extend(_example(line[2:]))
+        else:
+            claim = read_claim(line[2:])
+            habit = next((h for words, h in HABITS.items() if words in claim.text), None)
+            if habit is None:
+                claims.append(claim)
+            else:
+                habits = _combined(habits, habit)
+    return Reading(tuple(claims), tuple(counts), tuple(examples), habits)
+
+
+def _combined(first: Habits, second: Habits) -> Habits:
+    return Habits(
+        by_subject=second.by_subject if second.by_subject is not None else first.by_subject,
+        memory=second.memory if second.memory is not None else first.memory,
+        by_tone=second.by_tone if second.by_tone is not None else first.by_tone,
+    )
+
+
+def read_claim(line: str) -> Claim:
+    """Read one claim line (without its dash)."""
+    found = _SEEN.search(line)
+    count = next((group for group in found.groups() if group), None) if found else None
+    seen = int(count) if count else _OWN_WORDS_WEIGHT
+    statement = line[: found.start()] if found else line
+    head, colon, tail = statement.partition(": ")
+    scoped = bool(colon) and '"' not in head and len(head) <= 500
+    scope, text = (head, tail) if scoped else ("", statement)
+    likes, avoids = _polarity(text)
+    return Claim(scope=scope, text=text, seen=seen, likes=likes, avoids=avoids)
+
+
+def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split what is quoted into what the claim is for and what it is against."""
+    likes: list[str] = []
+    avoids: list[str] = []
+    negative = False
+    position = 0
+    for match in _QUOTED.finditer(text):
+        between = text[position : match.start()]
+        turns = [(m.end(), True) for m in _NOT.finditer(between)]
+        turns += [(m.end(), False) for m in _AGAIN.finditer(between)]
+        if turns:
+            negative = max(turns)[1]
+        (avoids if negative else likes).append(match.group(1))
+        position = match.end()
+    if not likes and not avoids:
+        rated = _RATING.search(text)
+        likes.extend(_NUMBER.findall(rated.group()) if rated else ())
+    return tuple(likes), tuple(avoids)
+
+
+def _counts(line: str) -> list[Counts]:
+    head, colon, tail = line.partition("): ")
+    task, bracket, total = head.rpartition(" (")
+    if not colon or not bracket or not total.isdigit():
+        return []
+    counted, _, latest = tail.partition("; latest first: ")
+    counts = tuple((label, int(count)) for label, count in _COUNT.findall(counted))
+    return [Counts(task, int(total), counts, tuple(_QUOTED.findall(latest)))]
+
+
+def _example(line: str) -> list[tuple[str, str]]:
+    query, arrow, outcome = line.rpartition(" -> ")
+    return [(query, outcome.strip('"'))] if arrow else []
