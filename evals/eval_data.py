@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -67,9 +68,23 @@ class EvalDataset(Record):
         """All queries, in the order of users and then of the file."""
         return tuple(query for user in self.users for query in user.queries)
 
-    def answer_in_notation(self, query: Query, option_text: str) -> str:
+    def answer_in_notation(self, query: EvalQuery, option_text: str) -> str:
         """Return an answer as the data set writes it. Raises InputError for no such option."""
-        return in_notation(query, option_text, self.notation)
+        return in_notation(query.query, option_text, self.notation)
+
+    def answers_in_notation(
+        self, answers: Mapping[tuple[str, str], str | None]
+    ) -> dict[tuple[str, str], str | None]:
+        """Return answers by (user id, query id) as the data set writes them; None stays None.
+
+        Raises:
+            InputError: an answer is not one of its query's options.
+        """
+        queries = {(query.user_id, query.query_id): query for query in self.queries}
+        return {
+            key: None if text is None else self.answer_in_notation(queries[key], text)
+            for key, text in answers.items()
+        }
 
 
 def in_notation(query: Query, option_text: str, notation: Literal["text", "index"]) -> str:

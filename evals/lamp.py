@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -86,13 +87,25 @@ def _labels(task: Task, queries: Sequence[Query]) -> tuple[str, ...]:
     return tuple(sorted(labels, key=float)) if task.kind == "rating" else tuple(labels)
 
 
+@dataclass(frozen=True)
+class _Event:
+    """One interaction of a profile item: most items have one, a paper has one a reference."""
+
+    item: Item
+    name: str
+    text: str
+    outcome: str
+
+
 def _user(task: Task, raw: RawUser, queries: Sequence[Query], labels: tuple[str, ...]) -> EvalUser:
-    known = [item.time(*TIME_FIELDS) for item in raw.profile]
-    asked = [one.item.time(*TIME_FIELDS) for one in raw.queries]
-    past, present = total_order(known, asked)
+    events = _events(task, raw.profile)
+    past, present = total_order(
+        [event.item.time(*TIME_FIELDS) for event in events],
+        [one.item.time(*TIME_FIELDS) for one in raw.queries],
+    )
     episodes = [
-        _episode(task, raw.user_id, item, name, at, labels)
-        for item, name, at in zip(raw.profile, _names(raw.profile), past, strict=True)
+        _episode(task, raw.user_id, event, at, labels)
+        for event, at in zip(events, past, strict=True)
     ]
     return raw.place.model(
         EvalUser,
@@ -105,36 +118,40 @@ def _user(task: Task, raw: RawUser, queries: Sequence[Query], labels: tuple[str,
     )
 
 
-def _names(profile: Sequence[Item]) -> list[str]:
-    """Return an id for each item: an id that comes again is another item, not a retry."""
+def _events(task: Task, profile: Sequence[Item]) -> list[_Event]:
+    """Return the interactions in file order. An id that comes again is not taken for a retry."""
     seen: Counter[str] = Counter()
-    names = []
+    events = []
     for number, item in enumerate(profile, 1):
         name = item.text("id") if item.has("id") else f"item-{number}"
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return names
+        text, outcomes = task.remember(item)
+        for outcome in outcomes:
+            seen[name] += 1
+            label = name if seen[name] == 1 else f"{name}#{seen[name]}"
+            events.append(_Event(item, label, text, outcome))
+    return events
 
 
 def _episode(
-    task: Task, user_id: str, item: Item, name: str, at: datetime, labels: tuple[str, ...]
+    task: Task, user_id: str, event: _Event, at: datetime, labels: tuple[str, ...]
 ) -> Episode:
-    text, said = task.remember(item)
+    said = event.outcome
     options: tuple[str, ...] = ()
+    place = event.item.place
     if task.notation == "text":
-        outcome = _match(said, labels)
-        if outcome is None and task.kind == "rating":
-            _refuse(item.place, "score", said, labels)
+        found = _match(said, labels)
+        if found is None and task.kind == "rating":
+            _refuse(place, "score", said, labels)
         # A label that no question offers is still what this user chose.
-        options = labels if outcome is not None else (*labels, said)
-        said = outcome or said
-    query = task.query(text, options, item.place)
-    return item.place.model(Episode, id=name, user_id=user_id, query=query, outcome=said, at=at)
+        options = labels if found is not None else (*labels, said)
+        said = found or said
+    query = task.query(event.text, options, place)
+    return place.model(Episode, id=event.name, user_id=user_id, query=query, outcome=said, at=at)
 
 
 def _eval_query(task: Task, user_id: str, raw: RawQuery, query: Query, at: datetime) -> EvalQuery:
-    said = task.remember(raw.item)[1] if raw.gold is None else raw.gold
-    outcome = _match(said, query.options) or _pointed(task, said, query.options)
+    said = task.remember(raw.item)[1][0] if raw.gold is None else raw.gold
+    outcome = _pointed(task, said, query.options) or _match(said, query.options)
     if outcome is None:
         _refuse(raw.item.place, "gold" if raw.gold else "score", said, query.options)
     return raw.item.place.model(
@@ -151,8 +168,10 @@ def _eval_query(task: Task, user_id: str, raw: RawQuery, query: Query, at: datet
 def _match(said: str, options: Sequence[str]) -> str | None:
     """Return the option that is meant: spelled so, or in other case, or the same number."""
     wanted = said.strip()
+    if wanted in options:
+        return wanted
     for option in options:
-        if option == wanted or option.casefold() == wanted.casefold():
+        if option.casefold() == wanted.casefold():
             return option
     try:
         return next((option for option in options if float(option) == float(wanted)), None)

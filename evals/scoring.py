@@ -61,7 +61,7 @@ class ArmScores:
 
 def rounded(value: float) -> float:
     """Return a number as results hold it: 6 decimals, and no minus before a zero."""
-    return round(float(value), DECIMALS) + 0.0
+    return round(value, DECIMALS) + 0.0
 
 
 def _rounded_interval(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -108,7 +108,9 @@ class Scoring:
             significant = rounded(significantly_harmed_users_share(self._users, ours, base))
         return ArmScores(
             metrics={
-                name: MetricValue(value=rounded(value), ci95=_rounded_interval(intervals[name]))
+                name: MetricValue(
+                    value=rounded(float(value)), ci95=_rounded_interval(intervals[name])
+                )
                 for name, value in values.items()
             },
             unparsed=sum(not self._scorer.parsed(answer) for answer in answers),

@@ -74,10 +74,16 @@ class Item:
 
     def items(self, name: str, part: str) -> list[Item]:
         """Return a field as a list of objects; ``part`` is what messages call one of them."""
-        value = self._present(name)
-        if not isinstance(value, list):
-            self.place.fail(f"field {name!r}: expected a list, found {kind_of(value)}")
+        value = self._list(name)
         return [Item(one, self.place.at(f"{part} {n}")) for n, one in enumerate(value, 1)]
+
+    def texts(self, name: str) -> list[str]:
+        """Return a field as a list of texts that are not blank. Raises InputError."""
+        values = self._list(name)
+        found = [one for one in values if isinstance(one, str) and one.strip()]
+        if len(found) < len(values):
+            self.place.fail(f"field {name!r}: expected a list of texts that are not blank")
+        return found
 
     def time(self, *names: str) -> datetime | None:
         """Return the first of these fields that is there as a moment, or None."""
@@ -95,6 +101,12 @@ class Item:
                 f"field {name!r}: {str(value)[:40]!r} is not a time "
                 "(ISO 8601, Unix seconds, or a year in 'year')"
             )
+
+    def _list(self, name: str) -> list[object]:
+        value = self._present(name)
+        if not isinstance(value, list):
+            self.place.fail(f"field {name!r}: expected a list, found {kind_of(value)}")
+        return value
 
     def _present(self, name: str) -> object:
         value = self.value.get(name)

@@ -1,8 +1,9 @@
-"""A result as tables for people, within 100 columns."""
+"""A result as tables for people, within 100 columns; with fewer, the main metric alone."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 from rich import box
@@ -20,20 +21,23 @@ TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mae": "MAE", "rmse": 
 Interval = tuple[float, float] | None
 
 
-def result_view(result: EvalResult, *, plain: bool = False) -> RenderableType:
+def result_view(result: EvalResult, *, plain: bool = False, width: int = WIDTH) -> RenderableType:
     """Return heading, one row an arm, and how persona + alignment compares; for rich to print.
 
     Args:
         result: what to show.
         plain: no lines and no color, for files and pipes.
+        width: columns there are; 80 are enough for the main metric.
     """
     heading = Text(
         f"{result.dataset} ({result.task}), {result.users} users, {result.queries} queries, "
         f"model {result.model}, embedder {result.embedder}, seed {result.seed}"
     )
-    parts: list[RenderableType] = [heading, arms_table(result, plain=plain)]
+    table = arms_table(result, plain=plain, brief=width < WIDTH)
+    gap = [Text("")] if plain else []  # on a terminal the tables bring their own
+    parts: list[RenderableType] = [heading, *gap, table, *gap]
     if any(one.arm == CANDIDATE for one in result.comparisons):
-        parts.append(comparison_table(result, plain=plain))
+        parts += [comparison_table(result, plain=plain), *gap]
     parts.append(Text("\n".join(_notes(result)), style="" if plain else "dim"))
     return Group(*parts)
 
@@ -41,7 +45,7 @@ def result_view(result: EvalResult, *, plain: bool = False) -> RenderableType:
 def print_result(result: EvalResult, console: Console) -> None:
     """Print a result: with lines and color on a terminal, plain and 100 columns wide elsewhere."""
     if console.is_terminal:
-        console.print(result_view(result))
+        console.print(result_view(result, width=console.width))
     else:
         console.file.write(result_text(result))
 
@@ -50,23 +54,27 @@ def result_text(result: EvalResult, *, width: int = WIDTH) -> str:
     """Return a result as plain text, without spaces at the ends of lines."""
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, color_system=None, force_terminal=False)
-    console.print(result_view(result, plain=True))
+    console.print(result_view(result, plain=True, width=width))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def arms_table(result: EvalResult, *, plain: bool = False) -> Table:
-    """Return one row an arm: metrics with intervals, difference to generic, harm and costs."""
+def arms_table(result: EvalResult, *, plain: bool = False, brief: bool = False) -> Table:
+    """Return one row an arm: metrics with intervals, difference to generic, harm and costs.
+
+    ``brief`` leaves out all metrics but the main one.
+    """
     names = list(next(iter(result.arms.values())).metrics)
     versus = {
         one.arm: one
         for one in result.comparisons
         if one.versus == BASELINE and one.metric == names[0]
     }
+    names = names[:1] if brief else names
     table = _table(plain)
     table.add_column("arm", no_wrap=True)
     for title in (*(TITLES.get(name, name) for name in names), "vs generic"):
         table.add_column(title, no_wrap=True)
-    for title in ("harmed", "calls", "tokens", "sec", "n/a"):
+    for title in ("harm", "calls", "token", "sec", "n/a"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, arm in result.arms.items():
         table.add_row(
@@ -98,7 +106,8 @@ def _table(plain: bool) -> Table:
     return Table(
         box=None if plain else box.SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=(0, 1, 0, 0) if plain else 0,  # a box brings a space of its own
+        show_edge=False,
         header_style=style,
     )
 
@@ -122,7 +131,10 @@ def _difference(comparison: Comparison | None, *, plain: bool) -> Text:
 
 
 def _interval(interval: Interval, form: str) -> str:
-    return "" if interval is None else f" [{interval[0]:{form}},{interval[1]:{form}}]"
+    if interval is None:
+        return ""
+    low, high = (re.sub(r"^([+-]?)0\.", r"\1.", f"{bound:{form}}") for bound in interval)
+    return f" [{low},{high}]"
 
 
 def _costs(arm: ArmResult) -> Iterator[str]:
@@ -135,19 +147,23 @@ def _costs(arm: ArmResult) -> Iterator[str]:
 
 
 def _compact(number: int) -> str:
-    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
-        if number >= size:
-            return f"{number / min(size, 1_000) if unit == 'k' else number / size:.3g}{unit}"
-    return str(number)
+    """Return a count in at most 5 characters: 9999, 12.3k, 1.29M."""
+    if number < 10_000:
+        return str(number)
+    size, unit = (1_000, "k") if number < 999_500 else (1_000_000, "M")
+    if number >= 999_500_000:
+        size, unit = 1_000_000_000, "G"
+    scaled = number / size
+    return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f}{unit}"
 
 
 def _notes(result: EvalResult) -> Iterator[str]:
     main = TITLES.get(next(iter(next(iter(result.arms.values())).metrics)), "")
     yield (
         f"[lo,hi]: 95 % bootstrap over users{'' if result.users > 1 else ' (needs 2 users)'}; "
-        f"vs generic: paired difference in {main}; "
+        f"vs generic: paired difference in {main};"
     )
-    yield "harmed: users who fare worse than under generic; n/a: no usable answer, scored as wrong"
+    yield "harm: users who fare worse than under generic; n/a: no usable answer, scored as wrong"
     if result.errors:
         first = result.errors[0]
         yield f"{len(result.errors)} failed calls, the first ({first.arm}): {first.error[:120]}"

@@ -27,6 +27,9 @@ DEFAULT_SCALE = ("1", "2", "3", "4", "5")
 Asked = tuple[str, tuple[str, ...]]
 """What a question asks about, and its options in order."""
 
+Remembered = tuple[str, tuple[str, ...]]
+"""What a profile item is about, and the user's outcomes: one interaction for each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -41,7 +44,7 @@ class Task:
         form: the shape of a question in words, for messages.
         profile: sets of fields, one of which each profile item has.
         parse: reads a question; None when it has another form.
-        remember: reads a profile item: the text asked about, and the user's outcome.
+        remember: reads a profile item: the text asked about, and the user's outcomes.
     """
 
     name: str
@@ -52,7 +55,7 @@ class Task:
     form: str
     profile: tuple[tuple[str, ...], ...]
     parse: Callable[[str], Asked | None]
-    remember: Callable[[Item], tuple[str, str]]
+    remember: Callable[[Item], Remembered]
 
     def query(self, text: str, options: tuple[str, ...], place: Place) -> Query:
         """Build a query of this task. Raises InputError."""
@@ -122,29 +125,33 @@ def _cited(question: str) -> Asked | None:
     return _squeezed(title[1]), tuple(_unquoted(text) for text in texts)
 
 
-def _tagged(item: Item) -> tuple[str, str]:
-    return _squeezed(item.text("description")), item.name("tag")
+def _tagged(item: Item) -> Remembered:
+    return _squeezed(item.text("description")), (item.name("tag"),)
 
 
-def _filed(item: Item) -> tuple[str, str]:
+def _filed(item: Item) -> Remembered:
     # Questions show the article's text only; its title stands in where a text is blank.
     text = item.text("text").strip() or (item.text("title") if item.has("title") else "")
-    return _squeezed(text), item.name("category")
+    return _squeezed(text), (item.name("category"),)
 
 
-def _rated(lead: str) -> Callable[[Item], tuple[str, str]]:
-    def remember(item: Item) -> tuple[str, str]:
-        return lead + _squeezed(item.text("text")), item.name("score")
+def _rated(lead: str) -> Callable[[Item], Remembered]:
+    def remember(item: Item) -> Remembered:
+        return lead + _squeezed(item.text("text")), (item.name("score"),)
 
     return remember
 
 
-def _published(item: Item) -> tuple[str, str]:
-    """A paper and what it cites; where a file has abstracts only, the paper speaks for itself."""
+def _published(item: Item) -> Remembered:
+    """A paper and each work that it cites; with abstracts only, the paper speaks for itself."""
     title = _squeezed(item.text("title"))
-    if item.has("citation"):
-        return title, item.name("citation")
-    return title, item.text("abstract").strip()[:OUTCOME_LENGTH].rstrip() or title
+    if item.has("citation") or item.has("references"):
+        cited = item.texts("references") if item.has("references") else []
+        cited += [item.name("citation")] if item.has("citation") else []
+        if not cited:
+            item.place.fail("field 'references' is empty, and there is no 'citation'")
+        return title, tuple(dict.fromkeys(cited))
+    return title, (item.text("abstract").strip()[:OUTCOME_LENGTH].rstrip() or title,)
 
 
 TASKS = (
@@ -175,7 +182,7 @@ TASKS = (
         notation="index",
         asks=re.compile(r"\bwhich reference is related\b", re.I),
         form='\'... with the title "T", which reference ... [1]: "A" [2]: "B"\'',
-        profile=(("title", "citation"), ("title", "abstract")),
+        profile=(("title", "citation"), ("title", "references"), ("title", "abstract")),
         parse=_cited,
         remember=_published,
     ),
@@ -203,7 +210,7 @@ TASKS = (
 
 
 def task_named(name: str) -> Task:
-    """Return the task with this name or alias (``LaMP-3``, ``movie_tagging``). Raises InputError."""
+    """Return the task with this name or alias (``LaMP-3``). Raises InputError."""
     wanted = name.strip().lower().replace("_", "-")
     for task in TASKS:
         if wanted in (task.name, *task.aliases):

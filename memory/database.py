@@ -15,6 +15,8 @@ Migrations = Sequence[Sequence[str]]
 
 _BUSY_SECONDS = 10.0
 _PAGE_BYTES = 16_384  # an episode with its vector stays on one page of a WITHOUT ROWID table
+_CACHE_KIB = 32 * 1024  # large batches over many users would spill out of the default of 2 MB
+_CHECKPOINT_PAGES = 4_000  # 64 MB of log
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -56,6 +58,8 @@ class Database:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         return connection
 
     def _migrate(self, migrations: Migrations) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.errors import NotFoundError
+from persona_agent.memory import scan
 from persona_agent.memory.codec import (
     attach,
     check_batch,
@@ -17,11 +18,8 @@ from persona_agent.memory.codec import (
     check_vector,
     copied,
     encode,
-    micros,
     mismatch,
 )
-from persona_agent.memory.recall import rank
-from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode, Feedback, RecallBlend, Recalled
@@ -34,7 +32,6 @@ class InMemoryEpisodeStore:
 
     def __init__(self) -> None:
         self._users: dict[str, dict[str, _Stored]] = {}
-        self._rows: dict[str, Rows] = {}
         self._lock = threading.RLock()
 
     def add(self, episodes: Sequence[Episode], vectors: Vectors) -> list[str]:
@@ -51,7 +48,6 @@ class InMemoryEpisodeStore:
                 mine = self._users.setdefault(episode.user_id, {})
                 if episode.id not in mine:
                     mine[episode.id] = (copied(episode), vector.copy())
-                    self._rows.pop(episode.user_id, None)
                     new.append(episode.id)
         return new
 
@@ -71,14 +67,10 @@ class InMemoryEpisodeStore:
         limit: int | None = None,
     ) -> list[Episode]:
         """Return episodes in time order (ties by id); with ``limit`` the latest ones."""
-        check_limit(limit)
-        if before is not None:
-            micros(before)  # refuses a moment without a time zone
         selection = Selection(before=before, task=task, with_outcome=with_outcome)
         with self._lock:
             mine = [episode for episode, _ in self._users.get(user_id, {}).values()]
-        mine = sorted(filter(selection.matches, mine), key=lambda one: (one.at, one.id))
-        return [copied(one) for one in (mine if limit is None else mine[len(mine) - limit :])]
+        return scan.timeline(mine, selection, limit)
 
     def recall(
         self,
@@ -97,30 +89,15 @@ class InMemoryEpisodeStore:
         check_limit(limit)
         query = check_vector(vector)
         selection = Selection(before=before, task=task, with_outcome=with_outcome, where=where)
-        moment = now or before
         with self._lock:
             self._check_dimension(query.shape[0])
-            mine = self._users.get(user_id)
-            if not mine:
-                return []
-            rows = self._rows_of(user_id)
-            metadata = {id_: episode.metadata for id_, (episode, _) in mine.items()}
-            hits = rank(
-                rows,
-                query,
-                limit=limit,
-                blend=blend,
-                now=None if moment is None else micros(moment),
-                mask=selection.mask(rows, metadata if where else {}),
-            )
-            return [
-                Recalled(
-                    episode=copied(mine[rows.ids[hit.index]][0]),
-                    score=hit.score,
-                    similarity=hit.similarity,
-                )
-                for hit in hits
-            ]
+            mine = list(self._users.get(user_id, {}).values())
+        if not mine:
+            return []
+        episodes, vectors = zip(*mine, strict=True)
+        return scan.recall(
+            episodes, np.stack(vectors), query, selection, limit=limit, blend=blend, now=now
+        )
 
     def set_outcome(
         self,
@@ -137,7 +114,6 @@ class InMemoryEpisodeStore:
                 raise NotFoundError(f"user {user_id!r} has no episode {episode_id!r}")
             old, vector = mine[episode_id]
             mine[episode_id] = (attach(old, outcome, feedback), vector)
-            self._rows.pop(user_id, None)
             return copied(mine[episode_id][0])
 
     def delete(self, user_id: str, ids: Sequence[str]) -> int:
@@ -145,7 +121,6 @@ class InMemoryEpisodeStore:
         with self._lock:
             mine = self._users.get(user_id, {})
             gone = [id_ for id_ in dict.fromkeys(ids) if mine.pop(id_, None) is not None]
-            self._rows.pop(user_id, None)
             if not mine:
                 self._users.pop(user_id, None)
             return len(gone)
@@ -153,7 +128,6 @@ class InMemoryEpisodeStore:
     def forget(self, user_id: str) -> int:
         """Remove everything of a user; return how many episodes there were."""
         with self._lock:
-            self._rows.pop(user_id, None)
             return len(self._users.pop(user_id, {}))
 
     def users(self) -> list[str]:
@@ -191,9 +165,3 @@ class InMemoryEpisodeStore:
             raise mismatch(
                 "this store", f"an embedder of dimension {stored}", f"one of dimension {dimension}"
             )
-
-    def _rows_of(self, user_id: str) -> Rows:
-        if user_id not in self._rows:
-            episodes, vectors = zip(*self._users[user_id].values(), strict=True)
-            self._rows[user_id] = Rows.of_episodes(episodes, np.stack(vectors))
-        return self._rows[user_id]

@@ -69,8 +69,8 @@ def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
     Equal rows get equal values wherever they stand, which ``vectors @ vector`` does not promise:
     BLAS sums the rows of a block and the rows of the remainder in different orders.
     """
-    products = np.einsum("ij,j->i", vectors, vector)
-    return np.clip(products, -1.0, 1.0).astype(np.float64)
+    products: Floats = np.einsum("ij,j->i", vectors, vector).astype(np.float64)
+    return np.clip(products, -1.0, 1.0)
 
 
 def _blended(rows: Rows, similarity: Floats, blend: RecallBlend, now: int | None) -> Floats:
@@ -121,5 +121,6 @@ def _folded(blocks: Iterator[Indices], rows: Rows, limit: int) -> list[int]:
 
 def _near(rows: Rows, some: Indices, others: Indices) -> npt.NDArray[np.bool_]:
     """Tell which pairs ask the same with the same outcome; shape (len(some), len(others))."""
-    alike: npt.NDArray[np.bool_] = rows.vectors[some] @ rows.vectors[others].T >= NEAR_DUPLICATE
-    return alike & (rows.outcomes[some][:, None] == rows.outcomes[others][None, :])
+    alike = rows.vectors[some] @ rows.vectors[others].T >= NEAR_DUPLICATE
+    same: npt.NDArray[np.bool_] = rows.outcomes[some][:, None] == rows.outcomes[others][None, :]
+    return np.logical_and(alike, same)

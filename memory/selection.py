@@ -31,6 +31,10 @@ class Selection:
     with_outcome: bool = False
     where: Metadata | None = None
 
+    def __post_init__(self) -> None:
+        if self.before is not None:
+            micros(self.before)  # refuses a moment without a time zone
+
     def matches(self, episode: Episode) -> bool:
         """Tell whether an episode is selected."""
         return (

@@ -77,7 +77,9 @@ class SQLiteEpisodeStore:
         with self._db.lock:
             with self._db.writing() as connection:
                 sql.claim(connection, self._db.path, self._embedder, matrix.shape[1])
-                new = [i for i, row in enumerate(rows) if sql.insert(connection, row)]
+                # In the order of the table, so that a large batch touches each page once.
+                order = sorted(range(len(rows)), key=lambda i: rows[i][:2])
+                new = sorted(i for i in order if sql.insert(connection, rows[i]))
                 by_user: dict[str, list[int]] = defaultdict(list)
                 for index in new:
                     by_user[episodes[index].user_id].append(index)

@@ -43,5 +43,11 @@ class OptimizerConfig(Record):
     confidence_weight: float = Field(default=0.5, ge=0, le=1)
     """Weight of calibration beside the loss when candidates are compared; see gates."""
 
-    switch_errors: float = Field(default=1.0, ge=0)
+    switch_errors: float = Field(default=2.0, ge=0)
     """Standard errors by which another policy must win before the default one is left."""
+
+    edit_errors: float = Field(default=1.0, ge=0)
+    """Standard errors by which an edit must win on validation."""
+
+    harm_errors: float = Field(default=0.5, ge=0)
+    """Standard errors by which the generic prompt must win to be served instead."""

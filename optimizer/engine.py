@@ -59,7 +59,6 @@ class Search:
         count = min(config.max_validation, round(len(history) * config.validation_share))
         cut = len(history) - max(1, count)
         self._train, self._validation = history[:cut], history[cut:]
-        self._generic: list[Trial] = []
 
     async def run(self) -> Persona:
         """Return the persona to serve: its claims earned, its policy chosen by validation."""
@@ -69,8 +68,6 @@ class Search:
             self.persona = await draft_persona(
                 self.persona.user_id, self._train, self._model, self.config, facts=self._facts
             )
-        generic = Persona.generic(self.persona.user_id)
-        self._generic = await self._simulate(generic, self._validation)
         await self._choose_policy()
         idle = 0
         for epoch in range(self.config.epochs):
@@ -80,6 +77,7 @@ class Search:
                 break
         if self.accepted:
             await self._choose_policy()
+        await self._do_no_harm()
         return self._finished(self.persona)
 
     async def _simulate(self, persona: Persona, episodes: Sequence[Episode]) -> list[Trial]:
@@ -88,24 +86,36 @@ class Search:
     # --- what is shown --------------------------------------------------------------------------
 
     async def _choose_policy(self) -> None:
-        """Take the policy that is clearly better on validation than the one in use."""
+        """Leave the policy in use only for one that is clearly better on validation."""
         best = await self._simulate(self.persona, self._validation)
         for name, policy in CANDIDATES.items():
-            if policy == self.persona.policy:
+            if policy == self.persona.policy or policy == ContextPolicy.generic():
                 continue
             rival = self.persona.model_copy(update={"policy": policy})
             trials = await self._simulate(rival, self._validation)
-            result = compare(
-                f"policy: {name}",
-                trials,
-                best,
-                confidence_weight=self.config.confidence_weight,
-                margin_errors=self.config.switch_errors,
-                generic=self._generic,
-            )
-            self.gates.append(result)
-            if result.passed:
+            if self._gate(f"policy {name}", trials, best, self.config.switch_errors):
                 self.persona, best = rival, trials
+
+    async def _do_no_harm(self) -> None:
+        """Serve the generic prompt where it is better than everything that was learned."""
+        best = await self._simulate(self.persona, self._validation)
+        generic = await self._simulate(Persona.generic(self.persona.user_id), self._validation)
+        if not self._gate("no worse than generic", best, generic, -self.config.harm_errors):
+            policy = ContextPolicy.generic()
+            self.persona = self.persona.model_copy(update={"policy": policy})
+
+    def _gate(
+        self, name: str, candidate: Sequence[Trial], incumbent: Sequence[Trial], errors: float
+    ) -> bool:
+        result = compare(
+            name,
+            candidate,
+            incumbent,
+            confidence_weight=self.config.confidence_weight,
+            margin_errors=errors,
+        )
+        self.gates.append(result)
+        return result.passed
 
     # --- what is claimed ------------------------------------------------------------------------
 
@@ -142,22 +152,19 @@ class Search:
         if candidate.claims == self.persona.claims:
             self.rejected.append(edit)
             return False
-        weight = self.config.confidence_weight
-        strict = edit.operation is not EditOperation.DELETE
-        for name, episodes, generic in (
-            ("minibatch", batch, None),
-            ("validation", self._validation, self._generic),
+        name = words_of(edit)
+        bar = 0.0 if edit.operation is not EditOperation.DELETE else -self.config.harm_errors
+        for gate, episodes, errors in (
+            ("minibatch", batch, bar),
+            (
+                "validation",
+                self._validation,
+                max(bar, self.config.edit_errors) if bar >= 0 else bar,
+            ),
         ):
-            result = compare(
-                f"{name}: {words_of(edit)}",
-                await self._simulate(candidate, episodes),
-                await self._simulate(self.persona, episodes),
-                confidence_weight=weight,
-                strict=strict,
-                generic=generic,
-            )
-            self.gates.append(result)
-            if not result.passed:
+            trials = await self._simulate(candidate, episodes)
+            before = await self._simulate(self.persona, episodes)
+            if not self._gate(f"{gate}: {name}", trials, before, errors):
                 self.rejected.append(edit)
                 return False
         self.persona = candidate

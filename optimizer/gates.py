@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean, pvariance
 
 from persona_agent.schema import GateResult, Trial
+
+PRIOR_CASES = 3
+PRIOR_VARIANCE = 0.05
 
 
 def score(trial: Trial, confidence_weight: float) -> float:
@@ -34,38 +37,34 @@ def compare(
     incumbent: Sequence[Trial],
     *,
     confidence_weight: float,
-    margin_errors: float = 0.0,
-    strict: bool = True,
-    generic: Sequence[Trial] | None = None,
+    margin_errors: float,
 ) -> GateResult:
     """Compare two candidates on the same episodes.
 
-    The candidate passes when its mean difference is below ``-margin_errors`` standard errors
-    (``strict``), or not above (otherwise), and when it is not worse than ``generic``.
+    With d the paired differences of scores and n their number, the candidate passes when
+
+        sum(d) / (n + 3) < -margin_errors * sqrt((var(d) + 0.05) / (n + 3))
+
+    The three added observations of no difference, and the added variance, are what keeps a lucky
+    handful of episodes from looking like a certain gain. With a negative margin the candidate
+    passes unless it is worse by that many standard errors.
     """
-    weight = confidence_weight
     differences = [
-        score(first, weight) - score(second, weight)
+        score(first, confidence_weight) - score(second, confidence_weight)
         for first, second in zip(candidate, incumbent, strict=True)
     ]
-    mean = fmean(differences) if differences else 0.0
-    error = stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else None
-    bar = -margin_errors * (error or 0.0)
-    better = mean < bar if strict else mean <= bar
-    generic_score = mean_score(generic, weight) if generic is not None else None
-    own = mean_score(candidate, weight)
-    harmless = generic_score is None or own <= generic_score
-    reason = "" if better else "no gain"
-    if better and not harmless:
-        reason = "worse than generic"
+    count = len(differences) + PRIOR_CASES
+    shrunk = sum(differences) / count
+    variance = pvariance(differences) if differences else 0.0
+    error = math.sqrt((variance + PRIOR_VARIANCE) / count)
+    passed = shrunk < -margin_errors * error
     return GateResult(
         gate=gate,
         episodes=len(differences),
-        candidate_loss=own,
-        incumbent_loss=mean_score(incumbent, weight),
-        generic_loss=generic_score,
-        difference=mean,
+        candidate_loss=mean_score(candidate, confidence_weight),
+        incumbent_loss=mean_score(incumbent, confidence_weight),
+        difference=fmean(differences) if differences else 0.0,
         standard_error=error,
-        passed=better and harmless,
-        reason=reason,
+        passed=passed,
+        reason="" if passed else f"not better by {margin_errors:g} standard errors",
     )

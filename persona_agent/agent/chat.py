@@ -131,11 +131,8 @@ class Chat:
 
     async def _run(self, turn: Turn) -> AsyncGenerator[str | ChatTurn, None]:
         """Run a turn in a task of its own, so that a slow reader holds up nobody else."""
-        graph = self._graph
-        if graph is None:
-            graph = await asyncio.to_thread(self._start)
         pieces: asyncio.Queue[str | Turn | None] = asyncio.Queue()
-        task = asyncio.create_task(self._drive(graph, turn, pieces))
+        task = asyncio.create_task(self._drive(turn, pieces))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
@@ -146,14 +143,16 @@ class Chat:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _drive(
-        self, graph: ChatGraph, turn: Turn, pieces: asyncio.Queue[str | Turn | None]
-    ) -> None:
+    async def _drive(self, turn: Turn, pieces: asyncio.Queue[str | Turn | None]) -> None:
         key = thread_id(turn.user, turn.thread)
         try:
-            async with self._locks.hold(key), aclosing(graph.run(key, turn)) as run:
-                async for piece in run:
-                    pieces.put_nowait(piece)
+            async with self._locks.hold(key):
+                graph = self._graph
+                if graph is None:
+                    graph = await asyncio.to_thread(self._start)
+                async with aclosing(graph.run(key, turn)) as run:
+                    async for piece in run:
+                        pieces.put_nowait(piece)
         finally:
             pieces.put_nowait(None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from persona_agent.cli.options import Subparsers, common_options, user_option
+from persona_agent.cli.options import Subparsers, common_options
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -18,7 +18,9 @@ def add_parser(commands: Subparsers) -> None:
         "nothing that is there already.",
     )
     parser.add_argument("file", metavar="FILE", type=Path)
-    user_option(parser, required=False)
+    parser.add_argument(
+        "--user", metavar="ID", help="whose interactions they are, where a record does not say"
+    )
     parser.set_defaults(run=run)
 
 
@@ -38,8 +40,8 @@ def run(arguments: Namespace) -> int:
         output.data({"read": len(episodes), "new": new, "users": users})
         return 0
     known = len(episodes) - new
+    people = "1 user" if len(users) == 1 else f"{len(users)} users"
     output.show(
-        f"{new} new interactions of {len(users)} users"
-        + (f"; {known} were there already" if known else "")
+        f"{new} new interactions of {people}" + (f"; {known} were there already" if known else "")
     )
     return 0

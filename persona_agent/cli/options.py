@@ -29,9 +29,9 @@ def common_options(*, json: bool = True) -> argparse.ArgumentParser:
     return parent
 
 
-def user_option(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def user_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--user``."""
-    parser.add_argument("--user", metavar="ID", required=required, help="whose agent")
+    parser.add_argument("--user", metavar="ID", required=True, help="whose agent")
 
 
 def at_least(minimum: int) -> Callable[[str], int]:

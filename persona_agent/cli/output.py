@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from persona_agent.agent.show import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+WIDTH_OF_A_PIPE = 200
+"""Columns where nobody looks; 80 would break lines that a program reads."""
 
 Json = BaseModel | str | int | float | bool | None | Sequence["Json"] | dict[str, "Json"]
 
@@ -40,7 +44,10 @@ class Output:
         from rich.text import Text
 
         for item in items:
-            self.console.print(Text(printable(item)) if isinstance(item, str) else item)
+            if isinstance(item, str):
+                self.console.print(Text(printable(item)), soft_wrap=True)
+            else:
+                self.console.print(item)
 
     def piece(self, text: str) -> None:
         """Write a piece of a text that is still coming."""
@@ -75,7 +82,10 @@ def show_error(message: str) -> None:
 def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDTH_OF_A_PIPE
+    return console
 
 
 def _plain(value: Json) -> object:

@@ -67,7 +67,6 @@ class GateResult(Record):
     episodes: int = Field(ge=0)
     candidate_loss: float
     incumbent_loss: float
-    generic_loss: float | None = None
     difference: float
     standard_error: float | None = None
     passed: bool

@@ -22,7 +22,7 @@ from persona_agent.memory import Memory, open_memory
 from persona_agent.protocols import ChatMessage, ChatReply, Tool, ToolCall
 from persona_agent.schema import Claim, Episode, Feedback, Persona, Query, Section
 from persona_agent.settings import Settings
-from persona_agent.testing.models import ScriptedModel
+from persona_agent.testing import ScriptedModel
 
 
 @pytest.fixture
@@ -466,7 +466,7 @@ from persona_agent.agent.chat import Chat
 from persona_agent.errors import MissingExtraError
 from persona_agent.memory import open_memory
 from persona_agent.settings import Settings
-from persona_agent.testing.models import ScriptedModel
+from persona_agent.testing import ScriptedModel
 settings = Settings(data_dir={str(tmp_path)!r}, embedder="hash")
 chat = Chat(open_memory(settings), ScriptedModel(chat=["ok"]), settings)
 try:

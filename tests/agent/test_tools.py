@@ -23,7 +23,7 @@ from persona_agent.agent.tools import (
 from persona_agent.errors import NotFoundError
 from persona_agent.memory import Memory, open_memory
 from persona_agent.protocols import Tool, ToolCall
-from persona_agent.schema import Episode, Feedback, Persona, Query
+from persona_agent.schema import Episode, Fact, Feedback, Persona, Query
 from persona_agent.settings import Settings
 
 ANA = Persona(user_id="ana")
@@ -88,6 +88,11 @@ async def test_memory_search_keeps_to_the_user_and_the_limit(memory: Memory) -> 
 async def test_facts_are_looked_up_by_topic(memory: Memory) -> None:
     box = Toolbox(built_in_tools(memory, wikipedia=False, timeout=5))
     assert "no facts are known" in await run(box, "lookup_facts", topic="trains")
+    for user, text in [("ana", "Owns a cat."), ("ana", "Likes slow trains."), ("ben", "Flies.")]:
+        memory.facts.add([Fact(user_id=user, text=text, sources=("e1",))])
+    text = await run(box, "lookup_facts", topic="slow trains")
+    assert "- Likes slow trains.\n- Owns a cat." in text
+    assert "Flies" not in text
 
 
 @pytest.mark.parametrize(

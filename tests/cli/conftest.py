@@ -9,7 +9,7 @@ from persona_agent.agent import PersonaAgent, facade
 from persona_agent.cli.main import main
 from persona_agent.protocols import ChatMessage
 from persona_agent.schema import Claim, Persona, Section
-from persona_agent.testing.models import ScriptedModel
+from persona_agent.testing import ScriptedModel
 
 Cli = Callable[..., CompletedProcess[str]]
 

@@ -11,7 +11,7 @@ from persona_agent.agent import ChatTurn, Decision, PersonaAgent
 from persona_agent.cli.ui import _settings
 from persona_agent.errors import BudgetExceededError, ModelCallError
 from persona_agent.schema import Edit, EditOperation, GateResult, Revision, Usage
-from persona_agent.testing.models import ScriptedModel
+from persona_agent.testing import ScriptedModel
 
 Cli = Callable[..., CompletedProcess[str]]
 
@@ -28,7 +28,7 @@ def test_decide_answers_with_reason_and_cases(cli: Cli, ana: PersonaAgent) -> No
         "train  (confidence 75%)",
         "Always takes the train.",
     ]
-    assert "How to get to town 0? -> train" in result.stdout
+    assert "How to get to town 3? -> train" in result.stdout
     assert result.stderr.startswith("episode ")
 
 

@@ -121,12 +121,12 @@ class _Request:
     def expected(self, base: Array | None = None) -> Array:
         """Return the expected number of cases for each option."""
         habits = self.reading.habits
-        half_life = habits.memory or evidence.HALF_LIFE
+        recent = evidence.RECENT_SHARE if habits.recent is None else habits.recent
         if base is None:
             base = np.full(len(self.options), 1 / len(self.options))
         return evidence.mixture(
             base,
-            self._counted(half_life),
+            self._counted(recent),
             self._recalled(),
             self._claimed(),
             by_subject=evidence.BY_SUBJECT if habits.by_subject is None else habits.by_subject,
@@ -185,18 +185,16 @@ class _Request:
         near = np.exp((self._option_vectors @ vectors.T - 1.0) / evidence.SAME_OUTCOME)
         return np.asarray(np.maximum(same, near), dtype=np.float64)
 
-    def _counted(self, half_life: float) -> Counted | None:
+    def _counted(self, recent_share: float) -> Counted | None:
         counts = self._counts
         if counts is None or not counts.counts:
             return None
         labels = [label for label, _ in counts.counts]
         place = {label: index for index, label in enumerate(labels)}
-        weight = evidence.discounted(
-            counts.total,
-            len(counts.latest),
-            np.array([n for _, n in counts.counts]),
+        weight = evidence.counted_weights(
+            np.array([count for _, count in counts.counts], dtype=np.float64),
             np.array([place.get(label, -1) for label in counts.latest]),
-            half_life,
+            recent_share,
         )
         return Counted(self._agreement(labels), weight)
 

@@ -2,8 +2,8 @@
 
     log score(o) = BETA z(o) + log( ALPHA base(o) + (1 - s) C(o) + s n R(o) + P(o) ) + L(o)
 
-z is the zero-shot similarity of query and option, C the counts of past outcomes discounted by age
-(n is their mass), R the share of the k recalled cases that agree, weighted by similarity, P the
+z is the zero-shot similarity of query and option, C the counts of past outcomes, most of their
+mass n on the latest few, R the share of the k recalled cases that agree, weighted by similarity, P the
 cases that applicable claims stand for, L the leanings between described options. The share of
 recall is s = by_subject k / (k + FEW_CASES): a few cases must not outvote a long history. With
 recalled cases alone s = 1 and n = k. The constants were measured; see ARCHITECTURE.md.
@@ -21,7 +21,9 @@ Array = npt.NDArray[np.float64]
 BETA = 9.0
 ALPHA = 1.0
 BY_SUBJECT = 0.5
-HALF_LIFE = 10.0
+RECENT_SHARE = 0.6
+RECENT_HALF_LIFE = 3.0
+MOST_COUNTED = 15.0
 ATTENTION = 0.10
 FEW_CASES = 16
 SAME_OUTCOME = 0.05
@@ -45,35 +47,27 @@ class RecalledCases:
     similarity: Array
 
 
-def recency(age: Array, half_life: float) -> Array:
-    """Return the weight of a case that lies ``age`` cases back: halved every ``half_life``."""
-    return np.asarray(0.5 ** (np.asarray(age, dtype=np.float64) / half_life))
-
-
-def discounted(
-    total: int, latest: int, counts: Array, latest_index: Array, half_life: float
-) -> Array:
-    """Return age-discounted counts from a count table and the list of the latest outcomes.
+def counted_weights(counts: Array, latest: Array, recent_share: float) -> Array:
+    """Return what a count table weighs as evidence: (outcomes,) pseudo-counts.
 
     Args:
-        total: number of outcomes counted.
-        latest: how many of them the list of the latest holds.
         counts: (outcomes,) counts over all time.
-        latest_index: (latest,) index of each latest outcome, newest first; -1 for unlisted.
-        half_life: in cases.
+        latest: (latest,) index of each of the latest outcomes, newest first; -1 for unlisted.
+        recent_share: part of the mass that the latest outcomes get, 0 to 1.
 
-    The latest are weighted one by one; the older share the mass that is left to their ages.
+    The mass is the number of outcomes, at most MOST_COUNTED: a long history says no more of the
+    next case than a few weeks of it.
     """
-    older = counts.astype(np.float64).copy()
-    weights = np.zeros(len(counts))
-    for place, index in enumerate(latest_index.astype(int)):
+    total = counts.sum()
+    if total == 0:
+        return np.zeros(len(counts))
+    recent = np.zeros(len(counts))
+    for place, index in enumerate(latest.astype(int)):
         if index >= 0:
-            older[index] = max(0.0, older[index] - 1)
-            weights[index] += 0.5 ** (place / half_life)
-    mass = recency(np.arange(latest, max(total, latest)), half_life).sum()
-    if older.sum() > 0:
-        weights += older / older.sum() * mass
-    return weights
+            recent[index] += 0.5 ** (place / RECENT_HALF_LIFE)
+    share = recent_share if recent.sum() > 0 else 0.0
+    mixed = (1 - share) * counts / total + share * recent / max(recent.sum(), 1e-12)
+    return np.asarray(min(float(total), MOST_COUNTED) * mixed)
 
 
 def attention(similarity: Array) -> Array:

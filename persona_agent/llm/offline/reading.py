@@ -59,7 +59,7 @@ class Habits:
     """How the user decides, as far as a claim says so. None: nothing was said."""
 
     by_subject: float | None = None
-    memory: float | None = None
+    recent: float | None = None
     by_tone: float | None = None
 
 
@@ -82,8 +82,8 @@ TONE_IS_MOOT = "is hardly moved by the tone of the text"
 HABITS: dict[str, Habits] = {
     BY_SUBJECT: Habits(by_subject=0.85),
     BY_HABIT: Habits(by_subject=0.15),
-    LATEST_FIRST: Habits(memory=3.0),
-    STEADY: Habits(memory=200.0),
+    LATEST_FIRST: Habits(recent=0.85),
+    STEADY: Habits(recent=0.0),
     TONE_COUNTS: Habits(by_tone=1.0),
     TONE_IS_MOOT: Habits(by_tone=0.1),
 }
@@ -118,7 +118,7 @@ def read(persona: str) -> Reading:
 def _combined(first: Habits, second: Habits) -> Habits:
     return Habits(
         by_subject=second.by_subject if second.by_subject is not None else first.by_subject,
-        memory=second.memory if second.memory is not None else first.memory,
+        recent=second.recent if second.recent is not None else first.recent,
         by_tone=second.by_tone if second.by_tone is not None else first.by_tone,
     )
 

@@ -1,0 +1,206 @@
+"""Chroma: one client for each folder or server, its lock, its collections, its errors."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from persona_agent.errors import MissingExtraError, SettingsError, StoreUnavailableError
+from persona_agent.memory.codec import mismatch
+
+_LOCK_NAME = "persona-agent.lock"
+_registry: dict[Path, _Folder] = {}
+_registry_lock = threading.Lock()
+
+
+class ChromaClient:
+    """A connection to a Chroma server, or to the one embedded client of a folder.
+
+    Embedded Chroma is not safe for two processes: a second one would read stale results without
+    an error. So the folder is locked, and a second process is refused at once.
+    """
+
+    def __init__(self, *, path: Path | str | None, url: str | None) -> None:
+        """Connect to ``url``, or open the folder ``path`` where there is no URL.
+
+        Raises:
+            MissingExtraError: chromadb is not installed.
+            SettingsError: neither is given, or the URL is not valid.
+            StoreUnavailableError: the server is away, or another process has the folder.
+        """
+        chromadb = _chromadb()
+        self._folder: Path | None = None
+        if url is not None:
+            self.place = url
+            host, port, ssl = _address(url)
+            with self.explained():
+                self.raw = chromadb.HttpClient(host=host, port=port, ssl=ssl, settings=_settings())
+        elif path is not None:
+            self._folder = Path(path).resolve()
+            self.place = str(self._folder)
+            with self.explained():
+                self.raw = _acquire(self._folder)
+        else:
+            raise SettingsError("Chroma needs a folder or a URL: set PERSONA_AGENT_CHROMA_URL")
+        self._closed = False
+
+    def collection(self, name: str, embedder: str, dimension: int | None = None) -> Any:
+        """Return a collection by cosine, None if it is missing; ``dimension`` creates it.
+
+        Raises:
+            EmbedderMismatchError: it holds vectors of another embedder or dimension.
+        """
+        from chromadb.errors import NotFoundError
+
+        with self.explained():
+            try:
+                # Without None, Chroma would quietly embed with a model of its own.
+                found = self.raw.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                return None if dimension is None else self._create(name, embedder, dimension)
+            known = found.metadata or {}
+            same = known.get("embedder") == embedder
+            if same and dimension in (None, known.get("dimension")):
+                return found
+            if found.count():
+                stored = f"{known.get('embedder')} (dimension {known.get('dimension')})"
+                used = embedder if dimension is None else f"{embedder} (dimension {dimension})"
+                raise mismatch(f"collection {name} in {self.place}", stored, used)
+            self.raw.delete_collection(name)  # empty, but bound to the dimension it once had
+            return None if dimension is None else self._create(name, embedder, dimension)
+
+    def _create(self, name: str, embedder: str, dimension: int) -> Any:
+        return self.raw.get_or_create_collection(
+            name,
+            embedding_function=None,
+            configuration={"hnsw": {"space": "cosine"}},
+            metadata={"embedder": embedder, "dimension": dimension},
+        )
+
+    def names(self) -> list[str]:
+        """Return the names of all collections."""
+        with self.explained():
+            return [collection.name for collection in self.raw.list_collections()]
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn Chroma's errors about the folder or the server into ours."""
+        import httpx
+        from chromadb.errors import ChromaError
+
+        try:
+            yield
+        except (ChromaError, httpx.HTTPError, OSError) as error:
+            raise self._unavailable(error) from error
+        except ValueError as error:
+            if "connect" not in str(error).lower():
+                raise
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"Chroma at {self.place} cannot be used ({error}): check that the server runs, or "
+            "that the folder may be written"
+        )
+
+    def close(self) -> None:
+        """Release the folder or the connection. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._folder is None:
+            self.raw.close()
+        else:
+            _release(self._folder)
+
+
+class _Folder:
+    """The one client of a folder in this process, how many share it, and the lock it holds."""
+
+    def __init__(self, client: Any, lock: IO[bytes]) -> None:
+        self.client = client
+        self.lock = lock
+        self.sharers = 1
+
+
+def _acquire(folder: Path) -> Any:
+    with _registry_lock:
+        known = _registry.get(folder)
+        if known is not None:
+            known.sharers += 1
+            return known.client
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
+        try:
+            client = _chromadb().PersistentClient(path=str(folder), settings=_settings())
+        except BaseException:
+            lock.close()
+            raise
+        _registry[folder] = _Folder(client, lock)
+        return client
+
+
+def _release(folder: Path) -> None:
+    with _registry_lock:
+        known = _registry[folder]
+        known.sharers -= 1
+        if known.sharers == 0:
+            del _registry[folder]
+            known.client.close()
+            known.lock.close()
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """Lock the folder for this process; the operating system unlocks it when the process ends."""
+    file = (folder / _LOCK_NAME).open("a+b")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StoreUnavailableError(
+            f"another process uses the Chroma data in {folder}: close it, or run a Chroma server "
+            "(chroma run) and set PERSONA_AGENT_CHROMA_URL for both"
+        ) from None
+    return file
+
+
+def _address(url: str) -> tuple[str, int, bool]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise SettingsError(
+            f"{url!r} is no URL of a Chroma server: set PERSONA_AGENT_CHROMA_URL to "
+            "http://host:port"
+        )
+    secure = parts.scheme == "https"
+    return parts.hostname, port or (443 if secure else 8000), secure
+
+
+def _chromadb() -> Any:
+    try:
+        import chromadb
+    except ImportError as error:
+        raise MissingExtraError("chromadb", "chroma") from error
+    return chromadb
+
+
+def _settings() -> Any:
+    from chromadb.config import Settings
+
+    return Settings(anonymized_telemetry=False)

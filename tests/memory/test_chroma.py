@@ -1,0 +1,163 @@
+"""What only Chroma promises: one process a folder, checked names, and the persona space."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from persona_agent.errors import (
+    EmbedderMismatchError,
+    InputError,
+    SettingsError,
+    StoreUnavailableError,
+)
+from persona_agent.memory.chroma import ChromaEpisodeStore
+from persona_agent.memory.persona_space import PersonaSpace
+from persona_agent.protocols import EpisodeStore
+from persona_agent.testing.conformance import POOL, EpisodeStoreConformance, ids, make_episode
+
+SECOND = """
+import sys
+from persona_agent.errors import StoreUnavailableError
+from persona_agent.memory.chroma_client import ChromaClient
+try:
+    ChromaClient(path=sys.argv[1], url=None)
+except StoreUnavailableError as error:
+    print(error)
+"""
+
+
+def second_process(folder: Path) -> str:
+    command = [sys.executable, "-c", SECOND, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
+    store = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    space = PersonaSpace(path=tmp_path / "." / "", embedder="test")
+    store.close()
+    assert "another process uses the Chroma data" in second_process(tmp_path)
+    space.close()
+    assert second_process(tmp_path) == ""
+
+
+def test_a_failed_batch_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    users = [f"user{i}" for i in range(8)]
+    store.add([make_episode("old", user="user3")], POOL[:1])
+    collection = type(store._shards()[0])
+    add, calls = collection.add, []
+
+    def failing(self: object, **rows: object) -> None:
+        calls.append(rows)
+        if len(calls) == 3:
+            raise OSError("disk is full")
+        add(self, **rows)
+
+    monkeypatch.setattr(collection, "add", failing)
+    with pytest.raises(StoreUnavailableError, match="disk is full"):
+        store.add([make_episode(user=user) for user in users], POOL[:8])
+    monkeypatch.undo()
+    assert store.users() == ["user3"]
+    assert ids(store.timeline("user3")) == ["old"]
+    store.close()
+
+
+def test_vectors_of_another_embedder_are_refused(tmp_path: Path) -> None:
+    store = ChromaEpisodeStore(path=tmp_path, embedder="one")
+    store.add([make_episode()], POOL[:1])
+    with pytest.raises(EmbedderMismatchError, match=r"one \(dimension 4\), but two"):
+        ChromaEpisodeStore(path=tmp_path, embedder="two")
+    store.forget("ann")
+    store.close()
+    empty = ChromaEpisodeStore(path=tmp_path, embedder="two")
+    assert empty.add([make_episode()], np.eye(5, dtype=np.float32)[:1]) == ["e1"]
+    empty.close()
+
+
+def test_places_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StoreUnavailableError, match="may be written"):
+        ChromaEpisodeStore(path=tmp_path / "file" / "chroma", embedder="test")
+    for url in ("localhost:8000", "http://", "http://host:port"):
+        with pytest.raises(SettingsError, match="PERSONA_AGENT_CHROMA_URL"):
+            ChromaEpisodeStore(url=url, embedder="test")
+    with pytest.raises(SettingsError):
+        PersonaSpace(embedder="test")
+    with pytest.raises(StoreUnavailableError, match="server"):
+        PersonaSpace(url=f"http://127.0.0.1:{free_port()}", embedder="test")
+
+
+def test_the_persona_space(tmp_path: Path) -> None:
+    space = PersonaSpace(path=tmp_path, embedder="test")
+    assert space.vectors()[0] == [] and space.neighbours(POOL[0], 3) == []
+    assert space.forget("ann") == 0
+    space.put("cat", "v1", POOL[0])
+    space.put("ann", "v1", POOL[1], {"claims": 1, "old": True})
+    space.put("ann", "v2", POOL[4], {"claims": 2})
+    space.put("bob@example.org", "v1", POOL[0], {"claims": 5})
+    first, second = space.neighbours(POOL[4], 2)
+    assert (first.user_id, first.version, first.metadata) == ("ann", "v2", {"claims": 2})
+    assert (first.similarity, second.similarity) == (pytest.approx(1), pytest.approx(0.5))
+    assert "ann" not in {one.user_id for one in space.neighbours(POOL[4], 9, exclude="ann")}
+    assert space.neighbours(POOL[4], 0) == []
+    users, vectors = space.vectors()
+    assert users == ["ann", "bob@example.org", "cat"]
+    np.testing.assert_array_equal(vectors, POOL[[4, 0, 0]])
+    with pytest.raises(InputError, match="'version'"):
+        space.put("ann", "v3", POOL[0], {"version": "x"})
+    for call in (space.put, lambda *args: space.neighbours(args[2], 1)):
+        with pytest.raises(EmbedderMismatchError):
+            call("ann", "v3", np.eye(5, dtype=np.float32)[0])
+    assert space.forget("ann") == 1
+    space.close()
+    again = PersonaSpace(path=tmp_path, embedder="test")
+    assert again.vectors()[0] == ["bob@example.org", "cat"]
+    again.close()
+    with pytest.raises(EmbedderMismatchError):
+        PersonaSpace(path=tmp_path, embedder="other")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    folder = tmp_path_factory.mktemp("chroma")
+    command = [str(Path(sys.executable).parent / "chroma"), "run", "--port", str(port)]
+    with subprocess.Popen(
+        [*command, "--path", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+                break
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+@pytest.mark.slow
+class TestChromaServer(EpisodeStoreConformance):
+    @pytest.fixture(autouse=True)
+    def _server(self, server: str) -> None:
+        self.url = server
+        store = self.make_store(Path())
+        for user in store.users():
+            store.forget(user)
+        store.close()
+
+    def make_store(self, folder: Path) -> EpisodeStore:
+        return ChromaEpisodeStore(url=self.url, embedder="test")

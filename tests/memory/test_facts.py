@@ -1,0 +1,184 @@
+"""Facts: sources, succession, duplicates, and what still has to be distilled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from persona_agent.errors import (
+    ModelCallError,
+    NotFoundError,
+    StoreDamagedError,
+    StoreUnavailableError,
+)
+from persona_agent.memory.distil import BATCH, distil
+from persona_agent.memory.episodes import InMemoryEpisodeStore
+from persona_agent.memory.facts import FactStore, Learned, wording
+from persona_agent.prompts import DISTIL_FACTS, DistilInputs
+from persona_agent.schema import Fact, Feedback
+from persona_agent.testing.conformance import POOL, START, make_episode
+from persona_agent.testing.models import ScriptedModel
+
+
+@pytest.fixture
+def facts(tmp_path: Path):  # type: ignore[no-untyped-def]
+    store = FactStore(tmp_path / "memory.db")
+    yield store
+    store.close()
+
+
+def fact(text: str, *sources: str, user: str = "ann", day: int = 0) -> Fact:
+    at = START + timedelta(days=day)
+    return Fact(user_id=user, text=text, sources=sources or ("e1",), valid_from=at)
+
+
+def test_facts_are_listed_by_time_and_source(facts: FactStore) -> None:
+    later, earlier = fact("likes tea", "e1", "e2", day=2), fact("has a dog", "e2", day=1)
+    foreign = fact("likes tea", user="bob")
+    assert facts.add([later, earlier, foreign]) == [later.id, earlier.id, foreign.id]
+    assert facts.add([later]) == []
+    assert facts.current("ann") == facts.history("ann") == [earlier, later]
+    assert facts.for_episode("ann", "e2") == [earlier, later]
+    assert facts.for_episode("ann", "e1") == [later]
+    assert facts.for_episode("bob", "e2") == []
+    assert facts.users() == ["ann", "bob"]
+
+
+def test_a_superseded_fact_is_kept_in_history(facts: FactStore) -> None:
+    old, new = fact("lives in Rome"), fact("lives in Oslo", day=3)
+    facts.add([old, new])
+    replaced = facts.supersede("ann", old.id, by=new.id, at=new.valid_from)
+    assert (replaced.superseded_by, replaced.superseded_at) == (new.id, new.valid_from)
+    assert facts.current("ann") == [new]
+    assert facts.history("ann") == [replaced, new]
+    for user, first, second in (
+        ("bob", old.id, new.id),
+        ("ann", "x", new.id),
+        ("ann", new.id, "x"),
+    ):
+        with pytest.raises(NotFoundError):
+            facts.supersede(user, first, by=second)
+
+
+def test_the_same_statement_gathers_sources(facts: FactStore) -> None:
+    known = fact("Likes tea.", "e1")
+    facts.add([known])
+    again = Learned(fact("likes  TEA", "e2", "e1", day=4), supersedes=(known.id, "unknown"))
+    (stored,) = facts.learn("ann", [again], [make_episode("e2")])
+    assert (stored.id, stored.sources, stored.current) == (known.id, ("e1", "e2"), True)
+    assert facts.current("ann") == [stored]
+    assert facts.for_episode("ann", "e2") == [stored]
+    assert wording(" Likes tea. ") == "likes tea"
+
+
+def test_pending_are_new_late_and_changed_episodes(facts: FactStore) -> None:
+    first, second = make_episode("e1", day=1), make_episode("e2", day=2)
+    assert facts.watermark("ann") is None
+    assert facts.pending("ann", [first, second]) == [first, second]
+    facts.learn("ann", [], [first, second])
+    assert facts.pending("ann", [first, second]) == []
+    assert facts.watermark("ann") == second.at
+    late = make_episode("e0", day=0)
+    chosen = first.model_copy(update={"outcome": "a"})
+    commented = second.model_copy(update={"feedback": Feedback(comment="too long")})
+    assert facts.pending("ann", [late, chosen, commented]) == [late, chosen, commented]
+    facts.mark_distilled("ann", [chosen])
+    assert facts.pending("ann", [chosen]) == []
+    assert facts.pending("bob", [first]) == [first]
+
+
+def test_forgetting_leaves_nothing_on_the_disk(facts: FactStore, tmp_path: Path) -> None:
+    mine = fact("a secret statement", "a-secret-episode", user="secret-user")
+    facts.learn("secret-user", [Learned(mine)], [make_episode("e1", user="secret-user")])
+    facts.add([fact("likes tea")])
+    assert facts.forget("secret-user") == 1
+    assert facts.forget("secret-user") == 0
+    assert facts.watermark("secret-user") is None
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert len(facts.current("ann")) == 1
+
+
+def test_errors_of_the_file(tmp_path: Path) -> None:
+    store = FactStore(tmp_path / "memory.db")
+    store.add([fact("likes tea")])
+    with store._db.writing() as connection:
+        connection.execute("UPDATE facts SET body = '{}'")
+    with pytest.raises(StoreDamagedError, match="intact"):
+        store.current("ann")
+    store.close()
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        store.current("ann")
+
+
+# --- distillation ---------------------------------------------------------------------------------
+
+
+def stored(count: int) -> InMemoryEpisodeStore:
+    episodes = InMemoryEpisodeStore()
+    made = [make_episode(f"e{i:02d}", day=i) for i in range(count)]
+    episodes.add(made, POOL[[0] * count])
+    return episodes
+
+
+async def test_facts_rest_on_real_episodes_or_are_refused(facts: FactStore) -> None:
+    answer = {
+        "facts": [
+            {"text": "likes tea", "sources": ["E2", "E99", "[e1]", "E2"]},
+            {"text": "made up", "sources": ["E99", "nobody"]},
+            {"text": "sourceless", "sources": []},
+        ]
+    }
+    model = ScriptedModel({"distil_facts": answer})
+    (learned,) = await distil("ann", stored(3), facts, model, DISTIL_FACTS)
+    assert (learned.text, learned.sources) == ("likes tea", ("e01", "e00"))
+    assert learned.valid_from == START + timedelta(days=1)
+    assert facts.current("ann") == [learned]
+    assert facts.watermark("ann") == START + timedelta(days=2)
+
+
+async def test_only_what_is_new_is_asked_in_batches(facts: FactStore) -> None:
+    episodes = stored(2 * BATCH + 1)
+    model = ScriptedModel({"distil_facts": lambda inputs: {"facts": []}})
+    assert await distil("ann", episodes, facts, model, DISTIL_FACTS) == []
+    assert await distil("ann", episodes, facts, model, DISTIL_FACTS) == []
+    sizes = [len(asked.episodes) for _, asked in model.requests if isinstance(asked, DistilInputs)]
+    assert sizes == [BATCH, BATCH, 1]
+    episodes.set_outcome("ann", "e03", outcome="a")
+    await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    (_, last) = model.requests[-1]
+    assert isinstance(last, DistilInputs)
+    assert [episode.id for episode in last.episodes] == ["e03"]
+
+
+async def test_a_contradicted_fact_is_superseded(facts: FactStore) -> None:
+    episodes = stored(1)
+    script = [
+        {"facts": [{"text": "lives in Rome", "sources": ["E1"]}]},
+        {"facts": [{"text": "lives in Oslo", "sources": ["E1"], "supersedes": ["F1", "F7"]}]},
+    ]
+    model = ScriptedModel({"distil_facts": script})
+    (old,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    episodes.add([make_episode("moved", day=9)], POOL[:1])
+    (new,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert facts.current("ann") == [new]
+    assert [one.superseded_by for one in facts.history("ann")] == [new.id, None]
+    assert facts.history("ann")[0].superseded_at == START + timedelta(days=9)
+    assert old.current
+
+
+async def test_a_failed_call_changes_nothing(facts: FactStore) -> None:
+    episodes = stored(BATCH + 1)
+    script = [
+        {"facts": [{"text": "likes tea", "sources": ["E1"]}]},
+        ModelCallError("time-out", transient=True),
+        {"facts": [{"text": "has a dog", "sources": ["E1"]}]},
+    ]
+    model = ScriptedModel({"distil_facts": script})
+    with pytest.raises(ModelCallError):
+        await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert [one.text for one in facts.current("ann")] == ["likes tea"]
+    assert facts.watermark("ann") == START + timedelta(days=BATCH - 1)
+    (learned,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert learned.sources == (f"e{BATCH:02d}",)

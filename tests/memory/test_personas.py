@@ -1,0 +1,156 @@
+"""Persona versions: compare-and-swap, history, revisions, forgetting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from persona_agent.errors import (
+    ConflictError,
+    InputError,
+    NotFoundError,
+    StoreDamagedError,
+    StoreUnavailableError,
+)
+from persona_agent.memory.personas import SQLPersonaStore
+from persona_agent.protocols import PersonaStore
+from persona_agent.schema import Claim, Persona, Revision, Section
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLPersonaStore]:
+    store = SQLPersonaStore(tmp_path / "personas.db")
+    yield store
+    store.close()
+
+
+def persona(version: str, user: str = "ann", text: str = "likes tea") -> Persona:
+    claim = Claim(section=Section.PREFERENCES, text=text, evidence=("e1",))
+    return Persona(version=version, user_id=user, claims=(claim,))
+
+
+def revision(id_: str, user: str = "ann", to: str = "v1") -> Revision:
+    return Revision(id=id_, user_id=user, from_version=None, to_version=to, accepted=True)
+
+
+def test_versions_are_kept_in_order(store: PersonaStore) -> None:
+    first, second = persona("z-first"), persona("a-second")
+    assert store.latest("ann") is None
+    store.put(first, expected=None)
+    store.put(second, expected="z-first")
+    assert store.latest("ann") == second
+    assert store.history("ann") == [first, second]
+    assert store.get("ann", "z-first") == first
+    assert store.history("bob") == []
+    for user, version in (("ann", "v9"), ("bob", "z-first")):
+        with pytest.raises(NotFoundError, match="no persona version"):
+            store.get(user, version)
+
+
+def test_a_put_that_comes_too_late_writes_nothing(store: PersonaStore) -> None:
+    store.put(persona("v1"), expected=None, revision=revision("r1"))
+    with pytest.raises(ConflictError, match="already"):
+        store.put(persona("v2"), expected=None)
+    with pytest.raises(ConflictError, match="no longer version 'v0'"):
+        store.put(persona("v2"), expected="v0", revision=revision("r2"))
+    with pytest.raises(ConflictError, match="version 'v1'"):
+        store.put(persona("v1"), expected="v1")
+    with pytest.raises(ConflictError):
+        store.put(persona("v2"), expected="v1", revision=revision("r1"))
+    with pytest.raises(InputError, match="'bob'"):
+        store.put(persona("v2"), expected="v1", revision=revision("r2", user="bob"))
+    assert [one.version for one in store.history("ann")] == ["v1"]
+    assert store.revisions("ann") == [
+        revision("r1").model_copy(update={"at": store.revisions("ann")[0].at})
+    ]
+    store.put(persona("v2", user="bob"), expected=None)
+    assert store.users() == ["ann", "bob"]
+
+
+def test_of_many_writers_one_wins(store: PersonaStore) -> None:
+    store.put(persona("v0"), expected=None)
+    won: list[str] = []
+    lost: list[ConflictError] = []
+
+    def write(version: str) -> None:
+        try:
+            store.put(persona(version), expected="v0", revision=revision(version))
+            won.append(version)
+        except ConflictError as error:
+            lost.append(error)
+
+    threads = [threading.Thread(target=write, args=(f"v{i}",)) for i in range(1, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, 5)
+    assert [one.version for one in store.history("ann")] == ["v0", *won]
+    assert [one.id for one in store.revisions("ann")] == won
+
+
+def test_revisions_that_changed_nothing(store: PersonaStore) -> None:
+    tried = [revision("r2"), revision("r1")]
+    for one in [*tried, tried[0]]:
+        store.add_revision(one)
+    assert store.revisions("ann") == tried
+    assert store.users() == []
+
+
+def test_forgetting_leaves_nothing_on_the_disk(store: PersonaStore, tmp_path: Path) -> None:
+    store.put(persona("v1", "secret-user", "secret text"), expected=None)
+    store.put(
+        persona("v2", "secret-user", "secret text"),
+        expected="v1",
+        revision=revision("r", "secret-user"),
+    )
+    store.put(persona("v1"), expected=None)
+    assert store.forget("secret-user") == 2
+    assert store.forget("secret-user") == 0
+    assert store.revisions("secret-user") == []
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert store.users() == ["ann"]
+
+
+def test_what_is_stored_is_there_after_reopening(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'deep' / 'personas.db'}"
+    store = SQLPersonaStore(url)
+    store.put(persona("v1"), expected=None)
+    store.close()
+    store.close()
+    again = SQLPersonaStore(url)
+    latest = again.latest("ann")
+    assert latest is not None and latest.version == "v1"
+    again.close()
+
+
+def test_places_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a database, " * 1_000, encoding="utf-8")
+    with pytest.raises(StoreUnavailableError, match="check that it exists"):
+        SQLPersonaStore(tmp_path / "file" / "personas.db")
+    with pytest.raises(StoreDamagedError, match="backup"):
+        SQLPersonaStore(tmp_path / "file")
+    with pytest.raises(StoreUnavailableError, match="install the driver"):
+        SQLPersonaStore("nosuchbase://user:hunter2@host/db")
+    with pytest.raises(InputError, match="database URL"):
+        SQLPersonaStore("://")
+
+
+def test_a_password_is_never_shown() -> None:
+    with pytest.raises(StoreUnavailableError) as caught:
+        SQLPersonaStore("postgresql+nosuchdriver://user:hunter2@host/db")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_row_that_cannot_be_read(store: SQLPersonaStore, tmp_path: Path) -> None:
+    store.put(persona("v1"), expected=None)
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'personas.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE personas SET body = '{}'"))
+    engine.dispose()
+    with pytest.raises(StoreDamagedError, match="persona that cannot be read"):
+        store.latest("ann")

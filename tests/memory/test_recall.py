@@ -1,0 +1,144 @@
+"""Scoring, ordering and folding, against a plain loop."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from persona_agent.errors import InputError, StoreDamagedError
+from persona_agent.memory.codec import (
+    check_vector,
+    decode,
+    encode,
+    micros,
+    outcome_code,
+)
+from persona_agent.memory.recall import cosines, rank
+from persona_agent.memory.row_cache import CachedUser, RowCache
+from persona_agent.memory.rows import Rows
+from persona_agent.protocols import Vectors
+from persona_agent.schema import Episode, Query, RecallBlend
+from persona_agent.testing.conformance import make_episode
+
+DAY = 86_400_000_000
+
+
+def unit(rows: int, dimension: int, seed: int = 0) -> Vectors:
+    made = np.random.default_rng(seed).standard_normal((rows, dimension))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def rows_of(vectors: Vectors, outcomes: list[str | None] | None = None) -> Rows:
+    n = len(vectors)
+    codes = [outcome_code(one) for one in outcomes or [None] * n]
+    return Rows.of(
+        [f"{i:05d}" for i in range(n)], [i * DAY for i in range(n)], codes, [""] * n, vectors
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 700),
+    limit=st.integers(1, 40),
+    copies=st.integers(1, 30),
+    recency=st.sampled_from([0.0, 0.3]),
+    seed=st.integers(0, 99),
+)
+def test_rank_equals_a_plain_loop(
+    n: int, limit: int, copies: int, recency: float, seed: int
+) -> None:
+    originals = unit(-(-n // copies), 16, seed)
+    rows = rows_of(np.repeat(originals, copies, axis=0)[:n], (["a", "b", None] * n)[:n])
+    query = unit(1, 16, seed + 100)[0]
+    blend = RecallBlend(recency=recency, half_life_days=20)
+    similarity = cosines(rows.vectors, query)
+    score = similarity + recency * 0.5 ** ((rows.at[0] - rows.at) / (20 * DAY))
+    kept: list[int] = []
+    for i in sorted(range(n), key=lambda i: (-score[i], i)):
+        if not any(
+            rows.vectors[i] @ rows.vectors[k] >= 0.98 and rows.outcomes[i] == rows.outcomes[k]
+            for k in kept
+        ):
+            kept.append(i)
+        if len(kept) == limit:
+            break
+    hits = rank(rows, query, limit=limit, blend=blend)
+    assert [hit.index for hit in hits] == kept
+    np.testing.assert_allclose([hit.score for hit in hits], score[kept])
+
+
+def test_equal_rows_get_equal_cosines_wherever_they_stand() -> None:
+    vector, query = unit(2, 384)
+    for n in range(1, 70):
+        assert len(set(cosines(np.repeat(vector[None], n, axis=0), query).tolist())) == 1
+
+
+def test_a_crowd_of_duplicates_does_not_hide_the_rest() -> None:
+    vectors = np.concatenate([np.repeat(unit(1, 8), 3_000, axis=0), unit(5, 8, seed=1)])
+    hits = rank(rows_of(vectors), vectors[0], limit=3)
+    assert len(hits) == 3
+    assert hits[0].similarity == pytest.approx(1)
+
+
+def test_what_is_after_now_has_age_zero() -> None:
+    rows = rows_of(unit(2, 8))
+    blend = RecallBlend(similarity=0, recency=1, half_life_days=1)
+    hits = rank(rows, unit(1, 8, 3)[0], limit=2, blend=blend, now=0)
+    assert [hit.score for hit in hits] == [1, 1]
+
+
+def test_rows_follow_changes() -> None:
+    episodes = [make_episode(f"e{i}", day=day, outcome="a") for i, day in enumerate([3, 1, 2])]
+    vectors = unit(3, 8)
+    rows = Rows.of_episodes(episodes[:2], vectors[:2]).merged(
+        Rows.of_episodes(episodes[2:], vectors[2:])
+    )
+    assert rows.ids == ["e0", "e2", "e1"]
+    np.testing.assert_array_equal(rows.vectors, vectors[[0, 2, 1]])
+    changed = rows.with_outcome("e2", outcome_code("b")).without(["e0"])
+    assert changed.ids == ["e2", "e1"]
+    assert changed.outcomes.tolist() == [outcome_code("b"), outcome_code("a")]
+    assert rows.outcomes.tolist() == [outcome_code("a")] * 3
+
+
+def test_the_cache_is_bounded_in_bytes_and_knows_what_is_stale() -> None:
+    rows = rows_of(unit(10, 8))
+    cache = RowCache(3 * rows.nbytes)
+    for number in range(5):
+        cache.put(f"u{number}", CachedUser(stamp=number, rows=rows))
+    assert cache.nbytes <= 3 * rows.nbytes
+    assert cache.get("u1", 1) is None
+    assert cache.get("u4", 4) is not None
+    assert cache.get("u4", 5) is None
+    assert cache.get("u4", 4) is None
+    cache.change("u3", 3, 7, lambda rows: rows.without(["00000"]))
+    changed = cache.get("u3", 7)
+    assert changed is not None and len(changed.rows) == 9
+    cache.put("big", CachedUser(stamp=1, rows=rows_of(unit(100, 8))))
+    assert cache.get("big", 1) is None
+    cache.clear()
+    assert cache.nbytes == 0
+
+
+def test_moments_are_exact() -> None:
+    odd = datetime(1900, 1, 1, tzinfo=timezone(timedelta(seconds=561)))
+    episode = Episode(user_id="u", query=Query(text="x"), at=odd)
+    assert decode(encode(episode), "here").at == odd
+    assert micros(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC)) == 1_000_005
+    with pytest.raises(InputError, match="time zone"):
+        micros(datetime(2024, 1, 1))
+
+
+def test_what_cannot_be_kept_is_refused_with_its_name() -> None:
+    with pytest.raises(InputError, match="'e1': metadata 'x'"):
+        encode(make_episode(x=float("nan")))
+    with pytest.raises(InputError, match="'e1' cannot be stored"):
+        encode(make_episode(x="\ud800"))
+    with pytest.raises(StoreDamagedError, match="the-file"):
+        decode("{}", "the-file")
+    with pytest.raises(InputError):
+        check_vector(np.zeros(4, np.float32))
