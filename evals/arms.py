@@ -16,7 +16,7 @@ from persona_agent.errors import InputError
 from persona_agent.evals.datasets import EvalDataset, EvalQuery, EvalUser
 from persona_agent.optimizer import OptimizerConfig, Search
 from persona_agent.optimizer.draft import draft_persona
-from persona_agent.optimizer.policies import RAG, RAG_STATISTICS
+from persona_agent.optimizer.policies import RAG, RAG_STATISTICS, UNALIGNED
 from persona_agent.prompts import PROFILE, Case, ProfileInputs
 from persona_agent.protocols import Embedder, EpisodeStore, LanguageModel
 from persona_agent.schema import ContextPolicy, Episode, Persona, RecallBlend
@@ -89,16 +89,16 @@ def _outcomes(history: Sequence[Episode]) -> list[str]:
 
 
 def _majority_global(bench: Bench, user: EvalUser, query: EvalQuery) -> str:
-    everyone = [outcome for one in bench.dataset.users for outcome in _outcomes(one.history)]
-    return _central(everyone, query.query.options)
+    before = (one.history_before(query.at) for one in bench.dataset.users)
+    return _central([o for history in before for o in _outcomes(history)], query.query.options)
 
 
 def _majority_user(bench: Bench, user: EvalUser, query: EvalQuery) -> str:
-    return _central(_outcomes(user.history), query.query.options)
+    return _central(_outcomes(user.history_before(query.at)), query.query.options)
 
 
 def _last(bench: Bench, user: EvalUser, query: EvalQuery) -> str:
-    return _central(_outcomes(user.history)[-1:], query.query.options)
+    return _central(_outcomes(user.history_before(query.at))[-1:], query.query.options)
 
 
 def _knn(bench: Bench, user: EvalUser, query: EvalQuery) -> str:
@@ -110,9 +110,9 @@ def _knn(bench: Bench, user: EvalUser, query: EvalQuery) -> str:
         user.user_id, vector, limit=NEIGHBOURS, before=query.at, with_outcome=True
     )
     outcomes = [one.episode.outcome or "" for one in found]
-    if any(outcome in options for outcome in outcomes) or not user.history:
+    if any(outcome in options for outcome in outcomes) or not outcomes:
         return _central(list(reversed(outcomes)), options)
-    past = bench.embedder.embed(_outcomes(user.history))
+    past = bench.embedder.embed(_outcomes(user.history_before(query.at)))
     near = bench.embedder.embed(list(options)) @ past.T
     near.sort(axis=1)
     return options[int(near[:, -NEIGHBOURS:].mean(axis=1).argmax())]
@@ -153,25 +153,38 @@ def _policy(policy: ContextPolicy) -> Arm:
 async def _profile_and_retrieval(bench: Bench, user: EvalUser) -> Answerer:
     """PAG: retrieval plus a summary of the history that the model wrote (one call a user)."""
     plain = Persona(user_id=user.user_id, policy=RAG)
-    if not user.history:
+    history = known_at_first(user)
+    if not history:
         return persona_answerer(bench, plain)
-    cases = tuple(Case.of(episode) for episode in user.history[-PROFILE_CASES:])
+    cases = tuple(Case.of(episode) for episode in history[-PROFILE_CASES:])
     written = await bench.model.ask(PROFILE, ProfileInputs(cases=cases))
     return persona_answerer(bench, plain, extra_text=written.profile)
 
 
+def known_at_first(user: EvalUser) -> tuple[Episode, ...]:
+    """Return the history before the user's first query: all that an arm may be fitted on."""
+    moments = [query.at for query in user.queries if query.at is not None]
+    return user.history_before(min(moments)) if moments else user.history
+
+
 async def drafted(bench: Bench, user: EvalUser) -> Persona:
-    """Return the persona before alignment: drafted from the whole history, checked by nothing."""
-    if not user.history:
-        return Persona(user_id=user.user_id)
-    return await draft_persona(user.user_id, user.history, bench.model, bench.config)
+    """Return the persona before alignment, as in the paper: written claims in front of retrieval.
+
+    It is drafted from the whole history and checked by nothing. Statistics, demonstrations and
+    the choice of what is shown belong to alignment.
+    """
+    history = known_at_first(user)
+    if not history:
+        return Persona(user_id=user.user_id, policy=UNALIGNED)
+    written = await draft_persona(user.user_id, history, bench.model, bench.config)
+    return written.model_copy(update={"policy": UNALIGNED})
 
 
 async def aligned(bench: Bench, user: EvalUser) -> Persona:
     """Return the persona after alignment on the user's history."""
     search = Search(
         user.user_id,
-        user.history,
+        known_at_first(user),
         evaluate=bench.simulate,
         model=bench.model,
         config=bench.config,

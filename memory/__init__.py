@@ -37,7 +37,7 @@ class Memory:
     """Folder of the embedded Chroma that the persona space is kept in; None: there is none."""
     chroma_url: str | None = None
     """Chroma server, used instead of the folder."""
-    _space: PersonaSpace | None = field(default=None, repr=False)
+    _space: PersonaSpace | None = field(default=None, init=False, repr=False)
 
     def space(self) -> PersonaSpace:
         """Return the embeddings of all users' personas; opened on first use.

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from persona_agent.errors import MissingExtraError, SettingsError, StoreUnavailableError
 from persona_agent.memory.codec import mismatch
 
+_SERVER_SECONDS = 60.0
 _LOCK_NAME = "persona-agent.lock"
 _registry: dict[Path, _Folder] = {}
 _registry_lock = threading.Lock()
@@ -40,6 +41,8 @@ class ChromaClient:
             host, port, ssl = _address(url)
             with self.explained():
                 self.raw = chromadb.HttpClient(host=host, port=port, ssl=ssl, settings=_settings())
+                for session in _sessions(self.raw):
+                    session.timeout = _SERVER_SECONDS  # Chroma's own is: wait for ever
         elif path is not None:
             self._folder = Path(path).resolve()
             self.place = str(self._folder)
@@ -115,6 +118,8 @@ class ChromaClient:
         self._closed = True
         if self._folder is None:
             self.raw.close()
+            for session in _sessions(self.raw):  # Chroma 1.5.9 leaves them to the garbage collector
+                session.close()
         else:
             _release(self._folder)
 
@@ -126,6 +131,15 @@ class _Folder:
         self.client = client
         self.lock = lock
         self.sharers = 1
+
+
+def _sessions(client: Any) -> list[Any]:
+    """Return the HTTP sessions of a server's client; its admin part has one of its own."""
+    servers = [
+        getattr(part, "_server", None) for part in (client, getattr(client, "_admin_client", None))
+    ]
+    sessions = [getattr(server, "_session", None) for server in servers]
+    return [session for session in sessions if session is not None]
 
 
 def _acquire(folder: Path) -> Any:

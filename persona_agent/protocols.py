@@ -152,6 +152,10 @@ class LanguageModel(Protocol):
         """Return what was used so far, over all users or purposes where none is given."""
         ...
 
+    def forget(self, user_id: str) -> int:
+        """Remove what is cached of a user's answers; return how many there were. Blocking."""
+        ...
+
     async def aclose(self) -> None:
         """Release connections."""
         ...

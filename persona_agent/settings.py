@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ class Settings(BaseSettings):
 
     wikipedia: bool = False
     """Whether the agent may look things up in Wikipedia (needs a network)."""
+
+    def with_default_cache(self) -> Settings:
+        """Return the settings with the user's cache directory where none is set."""
+        if self.cache_dir is not None:
+            return self
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return self.model_copy(update={"cache_dir": Path(base) / "persona-agent"})
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:

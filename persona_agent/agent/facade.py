@@ -16,6 +16,7 @@ from persona_agent.agent.chat import Chat, ChatTurn
 from persona_agent.agent.context import Context, ContextBuilder
 from persona_agent.agent.simulate import Simulator
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
+from persona_agent.agent.tools import ToolFunction
 from persona_agent.errors import InputError, NotFoundError
 from persona_agent.llm import create_model
 from persona_agent.memory import Memory, open_memory
@@ -24,7 +25,7 @@ from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
 from persona_agent.persona import diff, render
 from persona_agent.persona.diff import PersonaDiff
 from persona_agent.prompts import DISTIL_FACTS
-from persona_agent.protocols import LanguageModel
+from persona_agent.protocols import LanguageModel, Tool
 from persona_agent.schema import Episode, Feedback, Persona, Query, Recalled, Revision
 from persona_agent.schema.base import Record
 from persona_agent.schema.episode import JsonScalar
@@ -227,6 +228,10 @@ class PersonaAgent:
         async for piece in self._chat.stream(user, text, thread=thread):
             yield piece
 
+    def add_tool(self, tool: Tool, run: ToolFunction) -> None:
+        """Offer the host's own tool in chats. Raises InputError for a name that is taken."""
+        self._chat.add_tool(tool, run)
+
     def _context(self, user: str, query: Query) -> Context:
         return self._contexts.build(self._persona_or_default(user), query)
 
@@ -308,13 +313,11 @@ class PersonaAgent:
 
     async def forget(self, user: str) -> dict[str, int]:
         """Remove everything of a user from every store; return what was removed."""
-        await self._chat.forget(user)
-        return await asyncio.to_thread(self._forget_stored, user)
-
-    def _forget_stored(self, user: str) -> dict[str, int]:
-        removed = dict(self.memory.forget(user))
-        self._optimizer.forget(user)
-        return removed
+        threads = await self._chat.forget(user)
+        removed = await asyncio.to_thread(self.memory.forget, user)
+        await asyncio.to_thread(self._optimizer.forget, user)
+        answers = await asyncio.to_thread(self.model.forget, user)
+        return {**removed, "threads": threads, "cached answers": answers}
 
     def _persona_or_default(self, user: str) -> Persona:
         return self.memory.personas.latest(user) or Persona(user_id=user, cause="no persona yet")
@@ -323,8 +326,8 @@ class PersonaAgent:
 
     async def aclose(self) -> None:
         """Release connections and files. Idempotent."""
-        await self.model.aclose()
         await self._chat.aclose()
+        await self.model.aclose()
         self.memory.close()
 
     def close(self) -> None:

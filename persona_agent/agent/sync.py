@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -83,8 +83,12 @@ def blocking_iterator(
         async def step() -> T | object:
             return await anext(stream, end)
 
-        while (item := self._background.run(step())) is not end:
-            yield item  # type: ignore[misc]
+        try:
+            while (item := self._background.run(step())) is not end:
+                yield item  # type: ignore[misc]
+        finally:  # also when the reader stops early
+            if isinstance(stream, AsyncGenerator):
+                self._background.run(stream.aclose())
 
     twin.__name__ = f"{method.__name__}_sync"
     twin.__qualname__ = f"{method.__qualname__}_sync"

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from persona_agent.cli.options import Subparsers, at_least, common_options
+
+if TYPE_CHECKING:
+    from persona_agent.cli.output import Output
+    from persona_agent.evals.results import EvalResult
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -45,12 +50,41 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def _lamp(arguments: Namespace) -> int:
-    from persona_agent.evals.cli_lamp import run_lamp
+    from persona_agent.cli.output import Output
+    from persona_agent.cli.session import load_settings
+    from persona_agent.evals.lamp_run import evaluate_file
 
-    return run_lamp(arguments)
+    output = Output(arguments)
+    settings = load_settings(arguments).with_default_cache()
+    with output.steps() as progress:
+        result = evaluate_file(
+            arguments.data,
+            settings,
+            task=arguments.task,
+            arms=arguments.arms.split(",") if arguments.arms else None,
+            users=arguments.users,
+            queries=arguments.queries,
+            seed=arguments.seed,
+            progress=progress,
+        )
+    return _report(result, arguments, output)
 
 
 def _rescore(arguments: Namespace) -> int:
-    from persona_agent.evals.cli_lamp import run_rescore
+    from persona_agent.cli.output import Output
+    from persona_agent.evals.rescore import rescore
+    from persona_agent.evals.results import load_result
 
-    return run_rescore(arguments)
+    output = Output(arguments)
+    return _report(rescore(load_result(arguments.file)), arguments, output)
+
+
+def _report(result: EvalResult, arguments: Namespace, output: Output) -> int:
+    from persona_agent.evals.results import save_result
+    from persona_agent.evals.tables import print_result
+
+    print_result(result, output.console)
+    if arguments.json:
+        save_result(result, arguments.json)
+        output.note(f"results written to {arguments.json}")
+    return 0

@@ -100,13 +100,12 @@ def _gates(gates: tuple[GateResult, ...]) -> Table:
 
     from persona_agent.agent.show import one_line
 
-    table = Table("gate", "episodes", "generic", "before", "after", "difference", "", box=None)
+    table = Table("gate", "episodes", "before", "after", "difference", "", box=None)
     for gate in gates:
         spread = "" if gate.standard_error is None else f" ± {gate.standard_error:.3f}"
         table.add_row(
             Text(one_line(gate.gate)),
             str(gate.episodes),
-            "" if gate.generic_loss is None else f"{gate.generic_loss:.3f}",
             f"{gate.incumbent_loss:.3f}",
             f"{gate.candidate_loss:.3f}",
             f"{gate.difference:+.3f}{spread}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,24 @@ class Output:
 
         with self.notes.status(Text(one_line(text))):
             yield
+
+    @contextmanager
+    def steps(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Yield a function that shows how far each step is, where a person is looking."""
+        if not (self._progress and self.notes.is_terminal):
+            yield lambda what, done, total: None
+            return
+        from rich.progress import Progress, TaskID
+
+        with Progress(console=self.notes, transient=True) as bar:
+            known: dict[str, TaskID] = {}
+
+            def advance(what: str, done: int, total: int) -> None:
+                if what not in known:
+                    known[what] = bar.add_task(what, total=max(total, 1))
+                bar.update(known[what], completed=done if total else 1)
+
+            yield advance
 
 
 def show_error(message: str) -> None:

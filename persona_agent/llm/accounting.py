@@ -232,5 +232,9 @@ class AccountedModel:
         """Return what was used so far, over all users or purposes where none is given."""
         return self.meter.usage(user_id=user_id, purpose=purpose)
 
+    def forget(self, user_id: str) -> int:
+        """Remove what is cached of a user's answers; by default there is no cache."""
+        return 0
+
     async def aclose(self) -> None:
         """Release connections; there are none by default."""

@@ -11,6 +11,7 @@ from persona_agent.schema import Episode, TaskStatistics, task_kind
 MOST_LABELS = 30
 MOST_RECENT = 10
 LONGEST_LABEL = 120
+CHAT_TASK = "chat"
 
 
 def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...]:
@@ -19,12 +20,12 @@ def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...
     Args:
         episodes: in time order; those without an outcome are passed over.
 
-    Tasks with long outcomes (described options, free text) have nothing to count and are left
-    out: examples and claims serve them better.
+    Long outcomes (described options) and answers of a chat are not counted: examples and claims
+    serve them better.
     """
     by_task: dict[str, list[Episode]] = {}
     for episode in episodes:
-        if episode.outcome is not None:
+        if episode.outcome is not None and episode.query.task != CHAT_TASK:
             by_task.setdefault(episode.query.task_name, []).append(episode)
     found = [_count(task, group) for task, group in by_task.items()]
     kept = [one for one in found if one is not None]

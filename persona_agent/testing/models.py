@@ -200,6 +200,10 @@ class RecordingModel:
         """Return what the recorded model used."""
         return self._inner.usage(user_id=user_id, purpose=purpose)
 
+    def forget(self, user_id: str) -> int:
+        """Pass on to the model inside."""
+        return self._inner.forget(user_id)
+
     async def aclose(self) -> None:
         """Close the recorded model."""
         await self._inner.aclose()

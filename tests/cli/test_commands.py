@@ -123,7 +123,7 @@ def test_optimize_shows_gates_edits_and_cost(
     edit = Edit(operation=EditOperation.ADD, text="takes the [train]", scope="to town",
                 reason="three misses", evidence=evidence[:1])  # fmt: skip
     gate = GateResult(gate="validation", episodes=8, candidate_loss=0.25, incumbent_loss=0.5,
-                      generic_loss=0.625, difference=-0.25, standard_error=0.1,
+                       difference=-0.25, standard_error=0.1,
                       passed=True)  # fmt: skip
     made = revision(edits=(edit,), rejected=(edit,), gates=(gate,))
 

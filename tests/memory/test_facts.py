@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ from persona_agent.testing.models import ScriptedModel
 
 
 @pytest.fixture
-def facts(tmp_path: Path):  # type: ignore[no-untyped-def]
+def facts(tmp_path: Path) -> Iterator[FactStore]:
     store = FactStore(tmp_path / "memory.db")
     yield store
     store.close()
@@ -170,7 +172,7 @@ async def test_a_contradicted_fact_is_superseded(facts: FactStore) -> None:
 
 async def test_a_failed_call_changes_nothing(facts: FactStore) -> None:
     episodes = stored(BATCH + 1)
-    script = [
+    script: list[dict[str, Any] | Exception] = [
         {"facts": [{"text": "likes tea", "sources": ["E1"]}]},
         ModelCallError("time-out", transient=True),
         {"facts": [{"text": "has a dog", "sources": ["E1"]}]},

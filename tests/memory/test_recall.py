@@ -27,9 +27,10 @@ from persona_agent.testing.conformance import make_episode
 DAY = 86_400_000_000
 
 
-def unit(rows: int, dimension: int, seed: int = 0) -> Vectors:
-    made = np.random.default_rng(seed).standard_normal((rows, dimension))
-    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+def unit(count: int, dimension: int, seed: int = 0) -> Vectors:
+    made = np.random.default_rng(seed).standard_normal((count, dimension))
+    rows: Vectors = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+    return rows
 
 
 def rows_of(vectors: Vectors, outcomes: list[str | None] | None = None) -> Rows:

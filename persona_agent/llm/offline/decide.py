@@ -219,11 +219,14 @@ class _Request:
         """Return the cases that claims stand for: those whose quotes are among the options."""
         expected = np.zeros(len(self.options))
         for claim, applies in zip(self.reading.claims, self._applies, strict=True):
+            if self._counts and not claim.scope:
+                continue  # says again what the counts say
             liked = [label for label in claim.likes if normalized(label) in self._keys]
             for label in liked:
                 place = self._keys.index(normalized(label))
                 expected[place] += claim.seen * applies / len(liked)
-        return expected
+        shown = self._counts is not None or len(self._cases) >= evidence.FEW_SHOWN
+        return expected * (evidence.CLAIM_BESIDE_CASES if shown else 1.0)
 
     def _options_recur(self, past: Sequence[Case]) -> bool:
         shown = {normalized(option) for case in past for option in case.options}

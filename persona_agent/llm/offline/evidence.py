@@ -3,9 +3,9 @@
     log score(o) = BETA z(o) + log( ALPHA base(o) + (1 - s) C(o) + s n R(o) + P(o) ) + L(o)
 
 z is the zero-shot similarity of query and option, C the counts of past outcomes, most of their
-mass n on the latest few, R the share of the k recalled cases that agree, weighted by similarity, P the
-cases that applicable claims stand for, L the leanings between described options. The share of
-recall is s = by_subject k / (k + FEW_CASES): a few cases must not outvote a long history. With
+mass n on the latest few, R the share of the k recalled cases that agree, weighted by similarity,
+P the cases that applicable claims stand for, L the leanings between described options. The share
+of recall is s = by_subject k / (k + FEW_CASES): a few cases must not outvote a long history. With
 recalled cases alone s = 1 and n = k. The constants were measured; see ARCHITECTURE.md.
 """
 
@@ -29,6 +29,9 @@ FEW_CASES = 16
 SAME_OUTCOME = 0.05
 CLAIM_APPLIES_AT = 0.35
 CLAIM_TEMPERATURE = 0.05
+# A claim sums up cases that are mostly counted or recalled as well: beside them it weighs less.
+CLAIM_BESIDE_CASES = 0.25
+FEW_SHOWN = 4
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,17 @@ def mentions(option: str, phrase: str) -> bool:
 def from_claims(options: Sequence[str], claims: Sequence[Claim], applies: Array) -> Array:
     """Return log-odds from phrases that claims are for or against.
 
-    A claim that rests on more cases counts more: log(1 + seen) for each phrase.
+    A claim that rests on more cases counts more: log(1 + seen) for each phrase. A phrase that is
+    an option itself is a label: those are counted as cases, and do not lean as well.
     """
     scores = np.zeros(len(options))
+    labels = {option.casefold() for option in options}
     for claim, fit in zip(claims, applies, strict=True):
         weight = PHRASE * float(np.log1p(claim.seen)) * float(fit)
         for phrases, sign in ((claim.likes, 1.0), (claim.avoids, -1.0)):
             for phrase in phrases:
+                if phrase.casefold() in labels:
+                    continue
                 found = np.array([phrase != "" and mentions(option, phrase) for option in options])
                 if not found.all():
                     scores += sign * weight * found

@@ -47,9 +47,9 @@ def find_patterns(cases: Sequence[Case]) -> list[Pattern]:
     for group in by_task.values():
         outcomes = [case.outcome for case in group]
         if all(_is_number(outcome) for outcome in outcomes):
-            found.extend(_ratings(group))
+            found.extend([*_usual(group, "rates"), *_ratings(group)])
         elif fmean(map(len, outcomes)) <= LONGEST_LABEL and len(set(outcomes)) < len(outcomes):
-            found.extend(_labels(group))
+            found.extend([*_usual(group, "chooses"), *_labels(group)])
         elif any(len(case.options) > 1 for case in group):
             found.extend(_choices(group))
     return sorted(found, key=lambda pattern: pattern.strength, reverse=True)
@@ -65,6 +65,23 @@ def _is_number(text: str) -> bool:
 
 def _about(terms: Sequence[str]) -> str:
     return "when it is about " + ", ".join(terms)
+
+
+def _usual(cases: Sequence[Case], verb: str) -> list[Pattern]:
+    """The most frequent outcomes, where they are clearly more frequent than others."""
+    counts = Counter(case.outcome for case in cases)
+    fair = max(2.0, 1.5 * len(cases) / len(counts))
+    return [
+        Pattern(
+            section=Section.DECISION_HABITS,
+            scope="",
+            text=f"often {verb} {quoted(label)}",
+            support=tuple(case.episode_id for case in cases if case.outcome == label),
+            against=0,
+        )
+        for label, count in counts.most_common(3)
+        if count >= fair
+    ]
 
 
 def _labels(cases: Sequence[Case]) -> list[Pattern]:

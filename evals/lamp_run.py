@@ -1,0 +1,88 @@
+"""Evaluations from a data set to a result: load, run the arms, score."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from persona_agent.evals.arms import Arm, Bench, choose_arms
+from persona_agent.evals.datasets import AUTO, EvalDataset, load_dataset, select
+from persona_agent.evals.results import AnswerError, EvalResult, Setting, build_results
+from persona_agent.evals.runner import ArmRun, Progress, make_bench, run_arms, silent
+from persona_agent.settings import Settings
+
+
+def evaluate_file(
+    path: Path,
+    settings: Settings,
+    *,
+    task: str = AUTO,
+    arms: Sequence[str] | None = None,
+    users: int | None = None,
+    queries: int | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> EvalResult:
+    """Run arms on a file and score them.
+
+    Args:
+        path: a user-grouped file, an official LaMP questions file, or a folder with one.
+        settings: the model, the embedder and their caches.
+        task: name of the task; ``auto`` tells it from the data.
+        arms: names of arms; all by default.
+        users: number of users to draw; all by default.
+        queries: earliest queries of each user to ask; all by default.
+        seed: of the draw of users and of the bootstrap.
+        progress: told how far it is.
+
+    Raises:
+        InputError: the file or an arm is not valid; the message names the record.
+        ModelError: a budget is spent or model calls are blocked.
+    """
+    chosen = choose_arms(arms)
+    dataset = select(load_dataset(path, task), users=users, queries=queries, seed=seed)
+    return evaluate_dataset(dataset, chosen, settings, seed=seed, progress=progress)
+
+
+def evaluate_dataset(
+    dataset: EvalDataset,
+    arms: dict[str, Arm],
+    settings: Settings,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> EvalResult:
+    """Run arms on a data set and score them; see :func:`evaluate_file`."""
+    bench = make_bench(dataset, settings, progress=progress)
+
+    async def run() -> dict[str, ArmRun]:
+        try:
+            return await run_arms(bench, arms, progress=progress)
+        finally:
+            await bench.model.aclose()
+
+    return score_runs(bench, asyncio.run(run()), seed=seed)
+
+
+def score_runs(bench: Bench, runs: dict[str, ArmRun], *, seed: int) -> EvalResult:
+    """Score what the arms answered."""
+    dataset = bench.dataset
+    errors = [
+        AnswerError(arm=arm, user_id=user_id, query_id=query_id, error=problem)
+        for arm, run in runs.items()
+        for (user_id, query_id), problem in sorted(run.errors.items())
+    ]
+    settings: dict[str, Setting] = {
+        key: value for key, value in bench.config.model_dump().items() if value is not None
+    }
+    return build_results(
+        dataset,
+        {name: dataset.answers_in_notation(run.answers) for name, run in runs.items()},
+        {name: run.usage for name, run in runs.items()},
+        model=bench.model.name,
+        embedder=bench.embedder.name,
+        seed=seed,
+        errors=errors,
+        settings=settings,
+    )
