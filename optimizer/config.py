@@ -10,7 +10,7 @@ from persona_agent.schema.base import Record
 class OptimizerConfig(Record):
     """Settings of one optimization; ARCHITECTURE.md tells how the defaults were measured."""
 
-    epochs: int = Field(default=3, ge=0, le=100)
+    epochs: int = Field(default=2, ge=0, le=100)
     """Rounds of simulate, critique, propose, gate."""
 
     batch_size: int = Field(default=8, ge=1, le=200)
@@ -31,6 +31,12 @@ class OptimizerConfig(Record):
     max_validation: int = Field(default=30, ge=1, le=1000)
     """Most episodes of the validation slice."""
 
+    warm_up_share: float = Field(default=0.25, ge=0, lt=1)
+    """Share of the history, its beginning, that policies are not judged on: too little is known."""
+
+    max_replay: int = Field(default=60, ge=1, le=1000)
+    """Most episodes that policies are judged on, the latest ones."""
+
     min_history: int = Field(default=6, ge=2)
     """Outcomes needed before anything but the default policy is tried."""
 
@@ -43,7 +49,7 @@ class OptimizerConfig(Record):
     confidence_weight: float = Field(default=0.5, ge=0, le=1)
     """Weight of calibration beside the loss when candidates are compared; see gates."""
 
-    switch_errors: float = Field(default=2.0, ge=0)
+    switch_errors: float = Field(default=1.0, ge=0)
     """Standard errors by which another policy must win before the default one is left."""
 
     edit_errors: float = Field(default=1.0, ge=0)

@@ -47,6 +47,7 @@ class Search:
         facts: Sequence[Fact] = (),
     ) -> None:
         self.config = config
+        self.draft: Persona | None = None
         self.accepted: list[Edit] = []
         self.rejected: list[Edit] = []
         self.gates: list[GateResult] = []
@@ -59,13 +60,15 @@ class Search:
         count = min(config.max_validation, round(len(history) * config.validation_share))
         cut = len(history) - max(1, count)
         self._train, self._validation = history[:cut], history[cut:]
+        warm = max(1, round(len(history) * config.warm_up_share))
+        self._replay = history[warm:][-config.max_replay :]
 
     async def run(self) -> Persona:
         """Return the persona to serve: its claims earned, its policy chosen by validation."""
         if len(self._history) < self.config.min_history:
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
         if self._current is None:
-            self.persona = await draft_persona(
+            self.persona = self.draft = await draft_persona(
                 self.persona.user_id, self._train, self._model, self.config, facts=self._facts
             )
         await self._choose_policy()
@@ -86,13 +89,17 @@ class Search:
     # --- what is shown --------------------------------------------------------------------------
 
     async def _choose_policy(self) -> None:
-        """Leave the policy in use only for one that is clearly better on validation."""
-        best = await self._simulate(self.persona, self._validation)
+        """Leave the policy in use only for one that is clearly better in replay.
+
+        What is recalled and counted for an episode is strictly before it, so nearly the whole
+        history can judge a policy; claims drafted from its earlier part are shown by most.
+        """
+        best = await self._simulate(self.persona, self._replay)
         for name, policy in CANDIDATES.items():
             if policy == self.persona.policy or policy == ContextPolicy.generic():
                 continue
             rival = self.persona.model_copy(update={"policy": policy})
-            trials = await self._simulate(rival, self._validation)
+            trials = await self._simulate(rival, self._replay)
             if self._gate(f"policy {name}", trials, best, self.config.switch_errors):
                 self.persona, best = rival, trials
 

@@ -65,7 +65,7 @@ class PersonaOptimizer:
         found = await search.run()
         used = spent(before, self._model.usage(user_id=user_id))
         revision = self._revision(user_id, current, found, search, used)
-        await asyncio.to_thread(self._store, current, found, revision)
+        await asyncio.to_thread(self._store, current, search.draft, found, revision)
         journal.finish()
         return revision
 
@@ -76,7 +76,7 @@ class PersonaOptimizer:
         prompts = (DECIDE, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS)
         return Revision(
             user_id=user_id,
-            from_version=current.version if current else None,
+            from_version=(current or search.draft or found).version,
             to_version=new_id() if changed else current.version if current else "",
             accepted=changed,
             edits=tuple(search.accepted),
@@ -88,10 +88,16 @@ class PersonaOptimizer:
             reason="" if changed else "nothing that was tried helped",
         )
 
-    def _store(self, current: Persona | None, found: Persona, revision: Revision) -> None:
+    def _store(
+        self, current: Persona | None, draft: Persona | None, found: Persona, revision: Revision
+    ) -> None:
+        """Store the result, behind the draft that it came from where that is new."""
         if not revision.accepted:
             self._personas.add_revision(revision)
             return
+        if current is None and draft is not None:
+            current = draft.model_copy(update={"created_at": revision.at})
+            self._personas.put(current, expected=None)
         version = found.model_copy(
             update={
                 "version": revision.to_version,

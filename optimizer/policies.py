@@ -9,6 +9,7 @@ NO_CLAIMS = FULL.model_copy(update={"show_claims": False})
 RAG_STATISTICS = NO_CLAIMS.model_copy(update={"show_demonstrations": False})
 RAG = RAG_STATISTICS.model_copy(update={"show_statistics": False})
 DEEP = FULL.model_copy(update={"recalled": 24})
+NO_STATISTICS = FULL.model_copy(update={"show_statistics": False})
 UNALIGNED = RAG.model_copy(update={"show_claims": True})
 SPARSE = FULL.model_copy(update={"recalled": 1})
 
@@ -16,6 +17,7 @@ SPARSE = FULL.model_copy(update={"recalled": 1})
 # worse than with them. The first is the default: it is left only for a clear winner.
 CANDIDATES: dict[str, ContextPolicy] = {
     "full": FULL,
+    "no statistics": NO_STATISTICS,
     "deep": DEEP,
     "sparse": SPARSE,
     "rag+stats": RAG_STATISTICS,

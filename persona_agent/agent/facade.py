@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,9 +89,13 @@ class PersonaAgent:
             SettingsError: a setting is wrong.
             StoreError: the directory cannot be used, or holds vectors of another embedder.
         """
-        chosen = Settings.load(data_dir=Path(data_dir) if data_dir else None, **settings)
-        memory = open_memory(chosen)
-        return cls(memory, create_model(chosen, memory.embedder), chosen)
+        return cls.of(Settings.load(data_dir=Path(data_dir) if data_dir else None, **settings))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Open the data directory that the settings name. Raises StoreError."""
+        memory = open_memory(settings)
+        return cls(memory, create_model(settings, memory.embedder), settings)
 
     # --- recording ----------------------------------------------------------------------------
 
@@ -298,9 +302,7 @@ class PersonaAgent:
             ModelError: the budget is spent or the model cannot be used. What was paid for is
                 kept, and the next run goes on from there.
         """
-        history = await asyncio.to_thread(
-            self.memory.episodes.timeline, user, before=datetime.now(UTC), with_outcome=True
-        )
+        history = await asyncio.to_thread(self.memory.episodes.timeline, user, with_outcome=True)
         if not history:
             raise NotFoundError(
                 f"user {user!r} has no interaction with a known outcome: record some first"

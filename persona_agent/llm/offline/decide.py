@@ -130,6 +130,7 @@ class _Request:
             self._recalled(),
             self._claimed(),
             by_subject=evidence.BY_SUBJECT if habits.by_subject is None else habits.by_subject,
+            graded=self.is_rating,
         )
 
     def leaning(self) -> Array:

@@ -5,8 +5,9 @@
 z is the zero-shot similarity of query and option, C the counts of past outcomes, most of their
 mass n on the latest few, R the share of the k recalled cases that agree, weighted by similarity,
 P the cases that applicable claims stand for, L the leanings between described options. The share
-of recall is s = by_subject k / (k + FEW_CASES): a few cases must not outvote a long history. With
-recalled cases alone s = 1 and n = k. The constants were measured; see ARCHITECTURE.md.
+of recall is s = by_subject k / (k + FEW_CASES (1 - H)), H the normalized entropy of C: a few cases
+must not outvote a strong habit, but counts that favour no answer say little. With recalled cases
+alone s = 1 and n = k. The constants were measured; see ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -87,6 +88,15 @@ def applicability(similarity: Array) -> Array:
     return np.asarray(1.0 / (1.0 + np.exp((CLAIM_APPLIES_AT - similarity) / CLAIM_TEMPERATURE)))
 
 
+def evenness(weights: Array) -> float:
+    """Return the entropy of weights over that of a uniform distribution, 0 to 1."""
+    total = weights.sum()
+    if total <= 0 or len(weights) < 2:
+        return 1.0
+    shares = weights[weights > 0] / total
+    return float(-(shares * np.log(shares)).sum() / np.log(len(weights)))
+
+
 def mixture(
     base: Array,
     counted: Counted | None,
@@ -94,15 +104,20 @@ def mixture(
     claims: Array,
     *,
     by_subject: float,
+    graded: bool = False,
 ) -> Array:
-    """Return the expected number of cases for each option, shape (options,), all positive."""
+    """Return the expected number of cases for each option, shape (options,), all positive.
+
+    Grades spread evenly even where the user is predictable, so for ratings H counts as 0.
+    """
     expected = base * ALPHA + claims
     share, mass = 0.0, 0.0
     if recalled:
         cases = len(recalled.similarity)
         share, mass = 1.0, float(cases)
         if counted:
-            share = by_subject * cases / (cases + FEW_CASES)
+            even = 0.0 if graded else evenness(counted.agree @ counted.weight)
+            share = by_subject * cases / (cases + FEW_CASES * (1 - even))
             mass = float(counted.weight.sum())
         expected = expected + share * mass * (recalled.agree @ attention(recalled.similarity))
     if counted:
