@@ -55,5 +55,5 @@ class OptimizerConfig(Record):
     edit_errors: float = Field(default=1.0, ge=0)
     """Standard errors by which an edit must win on validation."""
 
-    harm_errors: float = Field(default=0.5, ge=0)
+    harm_errors: float = Field(default=1.0, ge=0)
     """Standard errors by which the generic prompt must win to be served instead."""

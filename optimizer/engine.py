@@ -105,8 +105,8 @@ class Search:
 
     async def _do_no_harm(self) -> None:
         """Serve the generic prompt where it is better than everything that was learned."""
-        best = await self._simulate(self.persona, self._validation)
-        generic = await self._simulate(Persona.generic(self.persona.user_id), self._validation)
+        best = await self._simulate(self.persona, self._replay)
+        generic = await self._simulate(Persona.generic(self.persona.user_id), self._replay)
         if not self._gate("no worse than generic", best, generic, -self.config.harm_errors):
             policy = ContextPolicy.generic()
             self.persona = self.persona.model_copy(update={"policy": policy})

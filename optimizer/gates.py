@@ -41,23 +41,22 @@ def compare(
 ) -> GateResult:
     """Compare two candidates on the same episodes.
 
-    With d the paired differences of scores and n their number, the candidate passes when
+    With d the paired differences of scores, joined by three of no difference, and n their number
+    with these, the candidate passes when
 
-        sum(d) / (n + 3) < -margin_errors * sqrt((var(d) + 0.05) / (n + 3))
+        mean(d) < -margin_errors * sqrt((var(d) + 0.05) / n)
 
-    The three added observations of no difference, and the added variance, are what keeps a lucky
-    handful of episodes from looking like a certain gain. With a negative margin the candidate
+    The three added observations and the added variance are what keeps a lucky handful of episodes
+    from looking like a certain gain. With a negative margin the candidate
     passes unless it is worse by that many standard errors.
     """
     differences = [
         score(first, confidence_weight) - score(second, confidence_weight)
         for first, second in zip(candidate, incumbent, strict=True)
     ]
-    count = len(differences) + PRIOR_CASES
-    shrunk = sum(differences) / count
-    variance = pvariance(differences) if differences else 0.0
-    error = math.sqrt((variance + PRIOR_VARIANCE) / count)
-    passed = shrunk < -margin_errors * error
+    padded = [*differences, *[0.0] * PRIOR_CASES]
+    error = math.sqrt((pvariance(padded) + PRIOR_VARIANCE) / len(padded))
+    passed = fmean(padded) < -margin_errors * error
     return GateResult(
         gate=gate,
         episodes=len(differences),

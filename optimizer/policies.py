@@ -5,13 +5,12 @@ from __future__ import annotations
 from persona_agent.schema import ContextPolicy
 
 FULL = ContextPolicy(recalled=8)
-NO_CLAIMS = FULL.model_copy(update={"show_claims": False})
-RAG_STATISTICS = NO_CLAIMS.model_copy(update={"show_demonstrations": False})
+RAG_STATISTICS = FULL.model_copy(update={"show_claims": False})
 RAG = RAG_STATISTICS.model_copy(update={"show_statistics": False})
 DEEP = FULL.model_copy(update={"recalled": 24})
 NO_STATISTICS = FULL.model_copy(update={"show_statistics": False})
 UNALIGNED = RAG.model_copy(update={"show_claims": True})
-SPARSE = FULL.model_copy(update={"recalled": 1})
+SPARSE = ContextPolicy(recalled=1, show_demonstrations=True)  # few cases leave room for examples
 
 # The generic prompt and plain retrieval are always among the candidates, so that nobody is served
 # worse than with them. The first is the default: it is left only for a clear winner.

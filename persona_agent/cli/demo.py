@@ -145,7 +145,9 @@ async def _show_change(agent: PersonaAgent, result: DemoResult, output: Output) 
         change = await agent.diff(user, None, versions[-1].version)
     ids = evidence_ids(change)
     found = {one.id: one for one in agent.memory.episodes.get(user, ids)}
-    output.show(f"{people[user].name}: the persona before and after alignment", render_diff(change, found))
+    output.show(
+        f"{people[user].name}: the persona before and after alignment", render_diff(change, found)
+    )
 
 
 def _costs(result: DemoResult) -> Table:

@@ -103,7 +103,7 @@ class ContextPolicy(Record):
     blend: RecallBlend = RecallBlend()
     show_claims: bool = True
     show_statistics: bool = True
-    show_demonstrations: bool = True
+    show_demonstrations: bool = False
 
     @classmethod
     def generic(cls) -> ContextPolicy:

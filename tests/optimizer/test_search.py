@@ -1,0 +1,287 @@
+"""The search on a toy in which a persona is a number and the score a formula.
+
+A claim ``weight=3`` says 3; every episode's outcome is a target number; the loss of an answer is
+how far the sum of the claims is from it. Nothing of language is involved, so what the search does
+can be computed by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from persona_agent.errors import BudgetExceededError, ConflictError, ModelCallError
+from persona_agent.memory.personas import SQLPersonaStore
+from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer, Search
+from persona_agent.optimizer.journal import JournaledModel, journal_path
+from persona_agent.prompts import DRAFT_PERSONA, Case, DraftInputs, ProposeInputs
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Claim, Episode, Persona, Query, Section, Trial
+from persona_agent.testing import ScriptedModel
+
+SCALE = 10.0
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def history(targets: Sequence[int], user: str = "ann") -> list[Episode]:
+    return [
+        Episode(
+            id=f"e{n:03d}",
+            user_id=user,
+            query=Query(text=f"case {n}", options=tuple(map(str, range(11)))),
+            outcome=str(target),
+            at=START + timedelta(days=n),
+        )
+        for n, target in enumerate(targets)
+    ]
+
+
+def total(persona: Persona) -> int:
+    if not persona.policy.show_claims:
+        return 0
+    return sum(int(n) for c in persona.claims for n in re.findall(r"weight=(-?\d+)", c.text))
+
+
+async def evaluate(
+    persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+) -> list[Trial]:
+    return [
+        Trial(
+            episode_id=episode.id,
+            answer=str(total(persona)),
+            loss=min(1.0, abs(total(persona) - int(episode.outcome or 0)) / SCALE),
+        )
+        for episode in episodes
+    ]
+
+
+def proposals(*weights: int) -> ScriptedModel:
+    """A model that drafts nothing and then proposes to add these weights, one a round."""
+    left = list(weights)
+
+    def propose(inputs: ProposeInputs) -> dict[str, object]:
+        edits = []
+        if left:
+            text = f"weight={left.pop(0)}"
+            edits = [{"operation": "add", "text": text, "evidence": ["E1"], "reason": "toy"}]
+        return {"edits": edits}
+
+    return ScriptedModel(
+        {
+            "draft_persona": {"claims": []},
+            "critique": {"critique": "too low", "preference": "", "misleading": []},
+            "propose_edits": propose,
+        }
+    )
+
+
+def search(
+    model: ScriptedModel, targets: Sequence[int], *, current: Persona | None = None, epochs: int = 3
+) -> Search:
+    return Search(
+        "ann",
+        history(targets),
+        evaluate=evaluate,
+        model=model,
+        config=OptimizerConfig(epochs=epochs, patience=3),
+        current=current,
+    )
+
+
+async def test_edits_that_help_are_kept() -> None:
+    run = search(proposals(3, 4), [7] * 20)
+    persona = await run.run()
+    assert total(persona) == 7
+    assert [edit.text for edit in run.accepted] == ["weight=3", "weight=4"]
+    assert all(claim.evidence for claim in persona.claims)
+
+
+async def test_an_edit_that_hurts_is_turned_down_and_remembered() -> None:
+    model = proposals(-5, 6)
+    run = search(model, [6] * 20)
+    assert total(await run.run()) == 6
+    assert [edit.text for edit in run.rejected] == ["weight=-5"]
+    last = [inputs for name, inputs in _requests(model) if name == "propose_edits"][-1]
+    assert isinstance(last, ProposeInputs)
+    assert last.rejected == ("add: weight=-5",)
+
+
+async def test_an_edit_that_fits_the_batch_but_not_what_came_later_is_turned_down() -> None:
+    # the earlier 60 % want 8, the later 40 % that only judge want 0
+    run = search(proposals(8), [8] * 18 + [0] * 12)
+    assert total(await run.run()) == 0
+    assert run.rejected and not run.accepted
+    assert any(gate.gate.startswith("validation") and not gate.passed for gate in run.gates)
+
+
+async def test_a_persona_that_is_worse_than_generic_is_not_served() -> None:
+    bad = Persona(
+        user_id="ann",
+        claims=(Claim(section=Section.PREFERENCES, text="weight=9", evidence=("e000",)),),
+    )
+    persona = await search(proposals(), [0] * 20, current=bad).run()
+    assert total(persona) == 0
+
+
+async def test_more_rounds_never_end_worse() -> None:
+    weights = [2, -3, 5, 9, -1, 1, 4, -7, 2, 3]
+    one = await search(proposals(*weights), [6] * 30, epochs=1).run()
+    ten = await search(proposals(*weights), [6] * 30, epochs=10).run()
+    assert abs(total(ten) - 6) <= abs(total(one) - 6)
+
+
+async def test_what_the_user_fixed_is_never_changed() -> None:
+    own = Claim(section=Section.VALUES, text="weight=5", origin="user")
+    model = ScriptedModel(
+        {
+            "critique": {"critique": "too high", "preference": "", "misleading": ["C1"]},
+            "propose_edits": {
+                "edits": [
+                    {"operation": "delete", "claims": ["C1"], "reason": "toy"},
+                    {"operation": "update", "claims": ["C1"], "text": "weight=0"},
+                ]
+            },
+        }
+    )
+    current = Persona(user_id="ann", claims=(own,))
+    persona = await search(model, [0] * 20, current=current).run()
+    assert [claim.text for claim in persona.claims] == ["weight=5"]
+
+
+async def test_right_answers_are_not_critiqued() -> None:
+    model = proposals(1)
+    await search(model, [0] * 20).run()
+    assert not [name for name, _ in _requests(model) if name == "critique"]
+
+
+async def test_little_history_asks_nothing() -> None:
+    model = proposals(3)
+    await search(model, [3] * 3).run()
+    assert _requests(model) == []
+
+
+async def test_failed_answers_teach_nothing() -> None:
+    async def failing(
+        persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+    ) -> list[Trial]:
+        return [Trial(episode_id=e.id, answer=None, loss=1.0, error="time-out") for e in episodes]
+
+    model = proposals(3)
+    run = Search("ann", history([3] * 20), evaluate=failing, model=model, config=OptimizerConfig())
+    await run.run()
+    assert not run.accepted
+    assert not [name for name, _ in _requests(model) if name == "critique"]
+
+
+def _requests(model: ScriptedModel) -> list[tuple[str, object]]:
+    return list(model.requests)
+
+
+# --- storing ------------------------------------------------------------------------------------
+
+
+def optimizer(model: LanguageModel, folder: Path) -> PersonaOptimizer:
+    return PersonaOptimizer(
+        evaluate=evaluate,
+        model=model,
+        personas=SQLPersonaStore(folder / "personas.db"),
+        journal_dir=folder / "journal",
+        config=OptimizerConfig(patience=3),
+    )
+
+
+async def test_draft_and_result_are_versions_with_a_revision(tmp_path: Path) -> None:
+    engine = optimizer(proposals(3, 4), tmp_path)
+    revision = await engine.optimize("ann", history([7] * 20))
+    versions = engine._personas.history("ann")
+    assert [version.cause for version in versions] == ["draft", "optimize"]
+    assert versions[1].parent == versions[0].version == revision.from_version
+    assert revision.accepted and revision.to_version == versions[1].version
+    assert engine._personas.revisions("ann") == [revision]
+    assert set(revision.prompts) >= {"decide", "critique", "propose_edits"}
+
+
+async def test_nothing_gained_keeps_the_version_and_says_so(tmp_path: Path) -> None:
+    engine = optimizer(proposals(3, 4, -9), tmp_path)
+    first = await engine.optimize("ann", history([7] * 20))
+    again = await engine.optimize("ann", history([7] * 20))
+    assert not again.accepted and again.reason
+    latest = engine._personas.latest("ann")
+    assert latest is not None and latest.version == first.to_version
+
+
+async def test_a_write_in_between_is_not_overwritten(tmp_path: Path) -> None:
+    engine = optimizer(proposals(3), tmp_path)
+
+    async def meddling(
+        persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+    ) -> list[Trial]:
+        if engine._personas.latest("ann") is None:
+            engine._personas.put(Persona(user_id="ann", cause="host"), expected=None)
+        return await evaluate(persona, episodes, model)
+
+    engine._evaluate = meddling
+    with pytest.raises(ConflictError):
+        await engine.optimize("ann", history([3] * 20))
+    latest = engine._personas.latest("ann")
+    assert latest is not None and latest.cause == "host"
+
+
+# --- the journal --------------------------------------------------------------------------------
+
+
+class Paid(ScriptedModel):
+    """A scripted model that cannot be trusted to answer twice alike, as real ones."""
+
+    @property
+    def deterministic(self) -> bool:
+        return False
+
+
+def paid(*weights: int) -> Paid:
+    scripted = proposals(*weights)
+    return Paid(scripted._answers)
+
+
+async def test_a_run_that_was_cut_off_resumes_without_paying_again(tmp_path: Path) -> None:
+    whole = paid(3, 4)
+    expected = await optimizer(whole, tmp_path / "whole").optimize("ann", history([7] * 20))
+
+    class Dies(Paid):
+        async def ask(self, prompt, inputs):  # type: ignore[no-untyped-def]
+            if len(self.requests) == 4:
+                raise ModelCallError("killed")
+            return await super().ask(prompt, inputs)
+
+    answers = proposals(3, 4)._answers
+    first = Dies(answers)
+    with pytest.raises(ModelCallError):
+        await optimizer(first, tmp_path / "cut").optimize("ann", history([7] * 20))
+    second = Paid(answers)
+    resumed = await optimizer(second, tmp_path / "cut").optimize("ann", history([7] * 20))
+    assert [edit.text for edit in resumed.edits] == [edit.text for edit in expected.edits]
+    assert len(first.requests) + len(second.requests) == len(whole.requests)
+    assert not journal_path(tmp_path / "cut" / "journal", "ann").exists()
+
+
+async def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    inner = ScriptedModel({"draft_persona": {"claims": []}})
+    inputs = DraftInputs(cases=(Case(query="q", outcome="o", episode_id="e"),))
+    await JournaledModel(inner, path).ask(DRAFT_PERSONA, inputs)
+    path.write_text(path.read_text(encoding="utf-8") + '{"key": "ab', encoding="utf-8")
+    again = JournaledModel(inner, path)
+    await again.ask(DRAFT_PERSONA, inputs)
+    assert len(inner.requests) == 1
+
+
+async def test_a_spent_budget_stops_the_run_and_stores_nothing(tmp_path: Path) -> None:
+    model = ScriptedModel({"draft_persona": BudgetExceededError("the budget is used up")})
+    engine = optimizer(model, tmp_path)
+    with pytest.raises(BudgetExceededError):
+        await engine.optimize("ann", history([3] * 20))
+    assert engine._personas.latest("ann") is None
