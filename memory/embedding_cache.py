@@ -14,7 +14,7 @@ import numpy.typing as npt
 from persona_agent.memory.database import Database, Migrations
 from persona_agent.protocols import Embedder, Vectors
 
-MAX_ITEMS = 10_000
+MAX_ITEMS = 50_000
 _KEYS_AT_ONCE = 500
 _TABLES: Migrations = (("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)",),)
 
@@ -41,7 +41,7 @@ class CachedEmbedder:
             StoreUnavailableError, StoreDamagedError: the file cannot be used.
         """
         self._embedder = embedder
-        self._recent: OrderedDict[bytes, Vector] = OrderedDict()
+        self._recent: OrderedDict[str, Vector] = OrderedDict()
         self._max_items = max_items
         self._lock = threading.Lock()
         self._db = Database(path, _TABLES) if path is not None else None
@@ -60,18 +60,23 @@ class CachedEmbedder:
         """Return one row for each text, in order; shape (len(texts), dimension)."""
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
-        by_key = {self._key(text): text for text in texts}
-        found = self._from_memory(by_key)
-        if len(found) < len(by_key):
-            found |= self._from_file([key for key in by_key if key not in found])
-        missing = [key for key in by_key if key not in found]
+        found = self._from_memory(dict.fromkeys(texts))
+        missing = {self._key(text): text for text in texts if text not in found}
         if missing:
-            made = self._embedder.embed([by_key[key] for key in missing])
-            new = {key: vector.copy() for key, vector in zip(missing, made, strict=True)}
-            self._to_file(new)
-            found |= new
-        self._to_memory(found)
-        return np.stack([found[self._key(text)] for text in texts])
+            known = self._from_file(list(missing))
+            made = self._made({key: text for key, text in missing.items() if key not in known})
+            found |= {missing[key]: vector for key, vector in (known | made).items()}
+            self._to_memory(found)
+        return np.stack([found[text] for text in texts])
+
+    def _made(self, texts: dict[bytes, str]) -> dict[bytes, Vector]:
+        """Embed texts that were never seen, in one batch, and file them."""
+        if not texts:
+            return {}
+        vectors = self._embedder.embed(list(texts.values()))
+        new = {key: vector.copy() for key, vector in zip(texts, vectors, strict=True)}
+        self._to_file(new)
+        return new
 
     def close(self) -> None:
         """Release the file. Idempotent."""
@@ -82,15 +87,21 @@ class CachedEmbedder:
         content = f"{self.name}\0{text}".encode("utf-8", "surrogatepass")
         return hashlib.sha256(content).digest()
 
-    def _from_memory(self, keys: Iterable[bytes]) -> dict[bytes, Vector]:
+    def _from_memory(self, texts: Iterable[str]) -> dict[str, Vector]:
+        found: dict[str, Vector] = {}
         with self._lock:
-            return {key: self._recent[key] for key in keys if key in self._recent}
+            for text in texts:
+                vector = self._recent.get(text)
+                if vector is not None:
+                    self._recent.move_to_end(text)
+                    found[text] = vector
+        return found
 
-    def _to_memory(self, vectors: dict[bytes, Vector]) -> None:
+    def _to_memory(self, vectors: dict[str, Vector]) -> None:
         with self._lock:
-            for key, vector in vectors.items():
-                self._recent[key] = vector
-                self._recent.move_to_end(key)
+            for text, vector in vectors.items():
+                self._recent[text] = vector
+                self._recent.move_to_end(text)
             while len(self._recent) > self._max_items:
                 self._recent.popitem(last=False)
 

@@ -18,6 +18,7 @@ from persona_agent.optimizer.policies import CANDIDATES
 from persona_agent.persona import apply_edits, outcome_statistics
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import (
+    Claim,
     ContextPolicy,
     Edit,
     EditOperation,
@@ -52,6 +53,7 @@ class Search:
         self.rejected: list[Edit] = []
         self.gates: list[GateResult] = []
         self.persona = current or Persona(user_id=user_id, cause="draft")
+        self._trials: dict[tuple[tuple[Claim, ...], ContextPolicy], dict[str, Trial]] = {}
         self._current = current
         self._facts = facts
         self._history = history
@@ -84,7 +86,12 @@ class Search:
         return self._finished(self.persona)
 
     async def _simulate(self, persona: Persona, episodes: Sequence[Episode]) -> list[Trial]:
-        return await self._evaluate(persona, episodes, self._model)
+        """Simulate episodes, each once for what a persona shows: batches and slices overlap."""
+        known = self._trials.setdefault((persona.claims, persona.policy), {})
+        missing = [episode for episode in episodes if episode.id not in known]
+        for trial in await self._evaluate(persona, missing, self._model):
+            known[trial.episode_id] = trial
+        return [known[episode.id] for episode in episodes]
 
     # --- what is shown --------------------------------------------------------------------------
 

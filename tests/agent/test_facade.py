@@ -26,7 +26,7 @@ from persona_agent.errors import (
 )
 from persona_agent.memory import open_memory
 from persona_agent.prompts import DecideInputs, DraftInputs
-from persona_agent.protocols import LanguageModel
+from persona_agent.protocols import ChatMessage, LanguageModel
 from persona_agent.schema import Claim, Episode, Fact, Persona, Query, Section
 from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
@@ -581,16 +581,16 @@ def test_a_draft_with_a_long_scope_does_not_end_the_run(tmp_path: Path) -> None:
 
 def test_a_persona_that_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     def meanwhile(inputs: DraftInputs) -> dict[str, Any]:
-        put(agent, claim("said by the user meanwhile"))
+        put(opened, claim("said by the user meanwhile"))
         return {"claims": []}
 
     model = ScriptedModel(STEPS | {"draft_persona": meanwhile})
-    with with_model(tmp_path, model) as agent:
-        films(agent, "ana", 9)
+    with with_model(tmp_path, model) as opened:
+        films(opened, "ana", 9)
         with pytest.raises(ConflictError):
-            agent.optimize_sync("ana")
-        assert agent.persona_sync("ana").claims[0].text == "said by the user meanwhile"
-        assert agent.revisions_sync("ana") == []
+            opened.optimize_sync("ana")
+        assert opened.persona_sync("ana").claims[0].text == "said by the user meanwhile"
+        assert opened.revisions_sync("ana") == []
 
 
 # --- users are strangers to each other ----------------------------------------------------------
@@ -690,14 +690,17 @@ def files_with(folder: Path, *words: str) -> list[str]:
 def test_forget_leaves_no_trace_in_any_file(tmp_path: Path) -> None:
     marks = [f"markzq{n}markzq" for n in range(9)]
     user = "userzqforgotten"
-    chat = f"as you said, {marks[6]}"
+
+    def chat(messages: Sequence[ChatMessage], tools: object) -> str:
+        return f"as you said: {messages[-1].content}"
+
     steps = STEPS | {
         "distil_facts": {"facts": [{"text": f"Owns {marks[7]}.", "sources": ["E1"]}]},
         "critique": {"critique": f"missed {marks[8]}"},
         "propose_edits": [ModelCallError("HTTP 500")],
         "decide": {"choice": 2, "reason": f"{marks[8]}"},
     }
-    with with_model(tmp_path, PaidModel(steps, chat=lambda messages, tools: chat)) as agent:
+    with with_model(tmp_path, PaidModel(steps, chat=chat)) as agent:
         films(agent, user, 9, marks[0])
         films(agent, "ben", 3)
         name = agent.record_sync(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,6 +23,7 @@ SHORT_LABEL_WORDS = 4
 SHRINK_OPINIONS = 5
 
 
+@lru_cache(maxsize=16_384)
 def normalized(label: str) -> str:
     """Return a label in the form in which labels are compared."""
     return " ".join(label.replace('"', "'").casefold().split())
