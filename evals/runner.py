@@ -115,9 +115,12 @@ async def _run_arm(
         progress(name, done, len(users))
 
     progress(name, 0, len(users))
-    async with asyncio.TaskGroup() as group:
-        for user in users:
-            group.create_task(serve(user))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for user in users:
+                group.create_task(serve(user))
+    except ExceptionGroup as several:  # the first one is what ended the others
+        raise several.exceptions[0] from None
     after = bench.model.usage(purpose=name)
     run.usage = Usage(
         calls=after.calls - before.calls,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.persona import outcome_statistics, render_statistics
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftedClaim, DraftInputs
+from persona_agent.prompts.typed import shorten
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import (
     Claim,
@@ -16,6 +17,8 @@ from persona_agent.schema import (
     Fact,
     Persona,
 )
+
+LONGEST_SCOPE = 500
 
 
 async def draft_persona(
@@ -61,7 +64,11 @@ def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -
         return None
     latest = max(episode.at for episode in history if episode.id in evidence)
     return Claim(
-        section=one.section, text=one.text, scope=one.scope, evidence=evidence, since=latest
+        section=one.section,
+        text=one.text,
+        scope=shorten(one.scope, LONGEST_SCOPE),
+        evidence=evidence,
+        since=latest,
     )
 
 

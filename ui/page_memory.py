@@ -77,16 +77,18 @@ def _recent(agent: PersonaAgent, user: str, count: int) -> None:
             "when (UTC)": moment(episode.at),
             "task": episode.query.task_name,
             "asked": episode.query.text,
-            "answered": episode.response,
-            "really": episode.outcome,
+            "really": "(not known)" if episode.outcome is None else episode.outcome,
+            "answered": episode.response or "",
         }
         for episode in reversed(shown)
     ]
-    if all(row["answered"] is None for row in rows):
+    if not any(row["answered"] for row in rows):
         for row in rows:
             del row["answered"]
-    wide = st.column_config.TextColumn(width="large")
-    st.dataframe(rows, hide_index=True, column_config={"asked": wide})
+    medium = st.column_config.TextColumn(width=270)
+    st.dataframe(
+        rows, hide_index=True, column_config={"asked": medium, "really": medium, "answered": medium}
+    )
 
 
 if __name__ == "__main__":

@@ -78,8 +78,7 @@ def _now(agent: PersonaAgent, persona: Persona) -> None:
     st.subheader("Outcome counts")
     _statistics(persona.statistics)
     st.subheader("What answers get to see")
-    for name, value in _policy(persona.policy).items():
-        st.text(f"{name}: {value}")
+    st.text("\n".join(f"{name}: {value}" for name, value in _policy(persona.policy).items()))
     with st.expander("The persona as the model sees it"):
         literal(agent.persona_text_sync(persona.user_id) or "(empty)")
     _optimize(agent, persona.user_id)
@@ -116,17 +115,20 @@ def _statistics(statistics: tuple[TaskStatistics, ...]) -> None:
             "task": one.task,
             "known": one.total,
             "most frequent": ", ".join(f"{name} ({n})" for name, n in one.counts[:MOST_COUNTS]),
-            "mean": one.mean,
+            "mean": "" if one.mean is None else f"{one.mean:g}",
         }
         for one in statistics
     ]
-    st.dataframe(rows, hide_index=True, column_config={"known": st.column_config.NumberColumn()})
+    st.caption("As they stood when this version was made.")
+    st.dataframe(rows, hide_index=True)
 
 
 def _policy(policy: ContextPolicy) -> dict[str, str]:
     """Return what a policy says, by name, in words."""
     blend = policy.blend
-    weights = f"similarity {blend.similarity:g}, known outcome {blend.value:g}"
+    weights = f"similarity {blend.similarity:g}"
+    if blend.value:
+        weights += f", known outcome {blend.value:g}"
     if blend.recency:
         weights += f", recency {blend.recency:g} (half after {blend.half_life_days:g} days)"
     return {

@@ -11,7 +11,8 @@ from persona_agent.ui.progress import optimize, show_revision
 from persona_agent.ui.state import current_user, open_agent, view_next
 from persona_agent.ui.texts import literal
 
-_LOADED = "loaded"
+FIRST = "maya-okafor"
+"""Who is picked after loading."""
 
 
 def show() -> None:
@@ -29,27 +30,28 @@ def show() -> None:
         if st.button("Load the built-in people", type="primary"):
             _load(agent, list(splits.values()))
             if current_user() not in splits:
-                view_next(min(splits))
+                view_next(FIRST)
             st.rerun()
         return
-    st.caption(f"{len(splits)} people are loaded. Remove one with `persona-agent forget`.")
+    st.caption(f"{len(splits)} people are loaded. Pick one under **User** in the sidebar.")
     user = current_user()
     if user not in splits:
         st.info("Pick one of the built-in people under **User** in the sidebar.")
         literal("\n".join(splits))
         return
     split = splits[user]
-    literal(split.person.about)
     st.subheader("2. Optimize")
+    literal(split.person.about)
     _optimize(agent, split)
     st.subheader("3. Ask what came later")
     _ask(agent, split)
 
 
 def _load(agent: PersonaAgent, splits: list[Split]) -> None:
-    bar = st.progress(0.0, text="Loading …")
+    bar = st.progress(0.0, text="Loading the embedder; the first time takes some seconds …")
     for number, split in enumerate(splits):
-        bar.progress(number / len(splits), text=f"Loading {number + 1} of {len(splits)} people …")
+        if number:
+            bar.progress(number / len(splits), text=f"{number} of {len(splits)} people loaded …")
         agent.record_episodes_sync(split.history)
 
 
@@ -81,12 +83,11 @@ def _ask(agent: PersonaAgent, split: Split) -> None:
         key=f"query of {user}",
     )
     asked = queries[number]
-    literal(f"Task: {asked.query.task_name}\nOptions:")
-    literal("\n".join(f"  - {option}" for option in asked.query.options))
-    one, every = st.columns(2)
-    if one.button("Decide", type="primary", width="stretch"):
+    literal("\n".join([f"{asked.query.task_name}:", *(f"- {one}" for one in asked.query.options)]))
+    left, right = st.columns(2)
+    if left.button("Decide", type="primary", width="stretch"):
         _one(agent, user, asked)
-    if every.button(f"Decide all {len(queries)} of them", width="stretch"):
+    if right.button(f"Decide all {len(queries)} of them", width="stretch"):
         _every(agent, user, queries)
 
 
@@ -144,7 +145,8 @@ def _every(agent: PersonaAgent, user: str, queries: list[Episode]) -> None:
         hits = sum(row[arm] == row["really"] for row in rows)
         column.metric(f"As they did, {arm}", f"{hits} of {len(rows)}", border=True)
     st.caption("Exactly the same answer counts; a rating that is off by one does not.")
-    st.dataframe(rows, hide_index=True)
+    medium = st.column_config.TextColumn(width=200)
+    st.dataframe(rows, hide_index=True, column_config=dict.fromkeys(rows[0], medium))
 
 
 if __name__ == "__main__":

@@ -22,23 +22,21 @@ def optimize(agent: PersonaAgent, user: str) -> Revision | None:
     known = len(agent.memory.episodes.timeline(user, with_outcome=True))
     before = _calls(agent, user)
     started = time.monotonic()
-    with (
-        st.status("Optimizing …", expanded=True) as status,
-        ThreadPoolExecutor(1, thread_name_prefix="optimize") as pool,
-    ):
+    with st.status("Optimizing …", expanded=True) as status:
         st.write(f"Known outcomes: {known}. Later ones judge what was learned from earlier ones.")
         line = st.empty()
-        status.update(state="running")
-        # The worker never touches Streamlit: it has no session there.
+        # The worker never touches Streamlit: it has no session there. Nobody waits for it when the
+        # page is left; what it finds is stored all the same.
+        pool = ThreadPoolExecutor(1, thread_name_prefix="optimize")
         work = pool.submit(agent.optimize_sync, user)
+        pool.shutdown(wait=False)
         while not work.done():
             line.text(_so_far(_calls(agent, user) - before, time.monotonic() - started))
             time.sleep(_PAUSE)
         line.text(_so_far(_calls(agent, user) - before, time.monotonic() - started))
         with errors_shown():
             revision = work.result()
-            verdict = "a better persona was found" if revision.accepted else "nothing was better"
-            status.update(label=f"Done: {verdict}", state="complete", expanded=True)
+            status.update(label="Optimized", state="complete", expanded=True)
             return revision
         status.update(label="Not done", state="error")
     return None
@@ -47,18 +45,28 @@ def optimize(agent: PersonaAgent, user: str) -> Revision | None:
 def show_revision(agent: PersonaAgent, revision: Revision) -> None:
     """Show what an optimization tried, what it kept, and why."""
     if revision.accepted:
-        st.success("The persona was changed.", icon=":material/check:")
+        st.success("A new version is in use.", icon=":material/check:")
     else:
-        st.info("The persona stays as it was: no change helped on interactions held back.")
-    literal(revision.reason)
+        st.info("The persona stays as it was.")
+    if revision.reason:
+        literal(revision.reason)
     _edits(agent, revision, "Edits kept", revision.edits)
     _edits(agent, revision, "Edits turned down", revision.rejected)
-    for gate in revision.gates:
-        verdict = "passed" if gate.passed else "not passed"
-        literal(
-            f"{gate.gate}: {verdict} on {gate.episodes} episodes "
-            f"(loss {gate.incumbent_loss:.3f} before, {gate.candidate_loss:.3f} now)"
-        )
+    if not revision.gates:
+        return
+    with st.expander(f"Every comparison: {len(revision.gates)}"):
+        st.caption("Mean loss on the same interactions: 0 is what the user did, 1 is all wrong.")
+        rows = [
+            {
+                "what": gate.gate,
+                "interactions": gate.episodes,
+                "loss before": round(gate.incumbent_loss, 3),
+                "loss with it": round(gate.candidate_loss, 3),
+                "passed": gate.passed,
+            }
+            for gate in revision.gates
+        ]
+        st.dataframe(rows, hide_index=True)
 
 
 def _edits(agent: PersonaAgent, revision: Revision, title: str, edits: tuple[Edit, ...]) -> None:

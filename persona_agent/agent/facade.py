@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from persona_agent.agent.answer import answer
 from persona_agent.agent.chat import Chat, ChatTurn
@@ -28,8 +28,10 @@ from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import LanguageModel, Tool
 from persona_agent.schema import Episode, Feedback, Persona, Query, Recalled, Revision
 from persona_agent.schema.base import Record
-from persona_agent.schema.episode import JsonScalar
+from persona_agent.schema.episode import JsonScalar, UserId
 from persona_agent.settings import Settings
+
+_USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 
 
 class Decision(Record):
@@ -243,18 +245,18 @@ class PersonaAgent:
 
     async def persona(self, user: str) -> Persona:
         """Return the persona in use. Raises NotFoundError for a user without one."""
-        found = await asyncio.to_thread(self.memory.personas.latest, user)
+        found = await asyncio.to_thread(self.memory.personas.latest, _valid(user))
         if found is None:
             raise NotFoundError(f"user {user!r} has no persona yet: run optimize first")
         return found
 
     async def history(self, user: str) -> list[Persona]:
         """Return all versions of a persona, oldest first."""
-        return await asyncio.to_thread(self.memory.personas.history, user)
+        return await asyncio.to_thread(self.memory.personas.history, _valid(user))
 
     async def revisions(self, user: str) -> list[Revision]:
         """Return all optimizations of a user, accepted or not, oldest first."""
-        return await asyncio.to_thread(self.memory.personas.revisions, user)
+        return await asyncio.to_thread(self.memory.personas.revisions, _valid(user))
 
     async def diff(self, user: str, before: str | None, after: str) -> PersonaDiff:
         """Compare two versions; ``before=None`` compares with an empty persona."""
@@ -302,7 +304,9 @@ class PersonaAgent:
             ModelError: the budget is spent or the model cannot be used. What was paid for is
                 kept, and the next run goes on from there.
         """
-        history = await asyncio.to_thread(self.memory.episodes.timeline, user, with_outcome=True)
+        history = await asyncio.to_thread(
+            self.memory.episodes.timeline, _valid(user), with_outcome=True
+        )
         if not history:
             raise NotFoundError(
                 f"user {user!r} has no interaction with a known outcome: record some first"
@@ -315,14 +319,16 @@ class PersonaAgent:
 
     async def forget(self, user: str) -> dict[str, int]:
         """Remove everything of a user from every store; return what was removed."""
-        threads = await self._chat.forget(user)
+        threads = await self._chat.forget(_valid(user))
         removed = await asyncio.to_thread(self.memory.forget, user)
         await asyncio.to_thread(self._optimizer.forget, user)
         answers = await asyncio.to_thread(self.model.forget, user)
         return {**removed, "threads": threads, "cached answers": answers}
 
     def _persona_or_default(self, user: str) -> Persona:
-        return self.memory.personas.latest(user) or Persona(user_id=user, cause="no persona yet")
+        return self.memory.personas.latest(user) or Persona(
+            user_id=user, version="", cause="no persona yet"
+        )
 
     # --- life cycle ---------------------------------------------------------------------------
 
@@ -373,6 +379,14 @@ class PersonaAgent:
     persona_text_sync = blocking(persona_text)
     optimize_sync = blocking(optimize)
     forget_sync = blocking(forget)
+
+
+def _valid(user: str) -> str:
+    """Return a user id. Raises InputError for one that nobody can have."""
+    try:
+        return _USER_ID.validate_python(user)
+    except ValidationError as error:
+        raise InputError(f"user: {_explain(error)}") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -32,8 +32,9 @@ def apply_edits(
 
 
 def _apply(claims: dict[str, Claim], edit: Edit, at: datetime) -> None:
-    targets = [claims[name] for name in edit.claim_ids if name in claims]
-    if len(targets) != len(edit.claim_ids) or any(target.protected for target in targets):
+    named = () if edit.operation is EditOperation.ADD else tuple(dict.fromkeys(edit.claim_ids))
+    targets = [claims[name] for name in named if name in claims]
+    if len(targets) != len(named) or any(target.protected for target in targets):
         return
     if edit.operation is EditOperation.DELETE:
         for target in targets:

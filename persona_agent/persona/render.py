@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from persona_agent.schema import Claim, Persona, Section, TaskStatistics
 
 CHARACTERS_PER_TOKEN = 4
+LEAST_TOKENS = 20
+"""A task with fewer tokens for its counts is left out."""
 COUNTS_HEADING = "Outcomes so far"
 EXAMPLES_HEADING = "Telling examples"
 
@@ -61,9 +63,11 @@ def claim_line(claim: Claim) -> str:
 
 
 def _within(claims: Sequence[Claim], budget: int) -> list[Claim]:
-    chosen = []
+    chosen: list[Claim] = []
     for claim in sorted(claims, key=usefulness, reverse=True):
-        cost = estimate_tokens(claim_line(claim))
+        cost = estimate_tokens(claim_line(claim) + "\n")
+        if all(claim.section is not other.section for other in chosen):
+            cost += estimate_tokens(f"{claim.section.value}\n\n")
         if cost <= budget or claim.protected:
             chosen.append(claim)
             budget -= cost
@@ -80,7 +84,7 @@ def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 30
 
     Where the budget is too small, rare outcomes are left out; ``(31)`` still counts them.
     """
-    shown = [one for one in statistics if one.total]
+    shown = [one for one in statistics if one.total][: max(1, max_tokens // LEAST_TOKENS)]
     lines = [_statistics_line(one, max_tokens // len(shown)) for one in shown]
     return "\n".join([COUNTS_HEADING, *lines]) if lines else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -57,10 +58,9 @@ def task_kind(options: Sequence[str]) -> TaskKind:
 
 def _is_number(option: str) -> bool:
     try:
-        float(option)
+        return math.isfinite(float(option))
     except ValueError:
         return False
-    return True
 
 
 class Query(Record):
@@ -72,7 +72,9 @@ class Query(Record):
 
     text: Annotated[Text, StringConstraints(min_length=1)]
     options: tuple[Text, ...] = Field(default=(), max_length=500)
-    task: Annotated[str, StringConstraints(max_length=128)] = ""
+    task: Annotated[
+        str, StringConstraints(max_length=128), AfterValidator(_no_control_characters)
+    ] = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -406,9 +406,6 @@ def test_a_bad_user_id_is_nobody(agent: PersonaAgent, method: str, name: str) ->
 
 
 @pytest.mark.parametrize("method", ["persona", "optimize", "forget"])
-@pytest.mark.xfail(
-    strict=True, raises=UnicodeEncodeError, reason="user ids are only validated where recorded"
-)
 def test_a_user_id_that_is_no_text_is_an_input_error(agent: PersonaAgent, method: str) -> None:
     with pytest.raises((InputError, NotFoundError)):
         getattr(agent, f"{method}_sync")("\ud800")
@@ -421,11 +418,6 @@ def test_a_few_cases_are_no_ground_for_claims(agent: PersonaAgent) -> None:
 
 
 @pytest.mark.parametrize("odd", ["nan", "inf"])
-@pytest.mark.xfail(
-    strict=True,
-    raises=AttributeError,
-    reason="task_kind takes nan and inf for grades; statistics then fail",
-)
 def test_a_label_that_reads_as_no_finite_number_is_a_label(agent: PersonaAgent, odd: str) -> None:
     for number in range(8):
         agent.record_sync(
@@ -550,9 +542,6 @@ def test_what_was_paid_for_is_not_asked_again_after_a_failure(tmp_path: Path) ->
         {"operation": "merge", "claims": ["C1", "C2", "C2"], "text": "x", "evidence": ["E1"]},
     ],
 )
-@pytest.mark.xfail(
-    strict=True, raises=KeyError, reason="apply_edits deletes a claim that is named twice twice"
-)
 def test_an_edit_that_names_a_claim_twice_does_not_end_the_run(
     tmp_path: Path, edit: dict[str, Any]
 ) -> None:
@@ -566,11 +555,6 @@ def test_an_edit_that_names_a_claim_twice_does_not_end_the_run(
         agent.optimize_sync("ana")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="a drafted scope may have 1000 characters, that of a claim 500",
-)
 def test_a_draft_with_a_long_scope_does_not_end_the_run(tmp_path: Path) -> None:
     drafted = {"scope": "s" * 600, "text": "tags it 'war'", "evidence": ["E1", "E2"]}
     model = ScriptedModel(STEPS | {"draft_persona": {"claims": [drafted]}})

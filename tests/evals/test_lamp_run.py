@@ -162,7 +162,6 @@ async def test_an_arm_that_cannot_be_fitted_answers_nothing(write: Write) -> Non
     assert result.arms["rag"].unparsed == 0
 
 
-@pytest.mark.xfail(strict=True, reason="run_arms lets the ExceptionGroup of its TaskGroup out")
 async def test_a_spent_budget_ends_the_run_with_its_error(write: Write) -> None:
     model = ScriptedModel({"decide": BudgetExceededError("3 calls")})
     with pytest.raises(BudgetExceededError):

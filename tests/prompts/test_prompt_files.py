@@ -162,13 +162,19 @@ PIECES = st.sampled_from(
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
+def _task_name(text: str) -> str:
+    return "".join(letter for letter in text[:100] if letter.isprintable())
+
+
 @given(
     pieces=st.lists(PIECES | st.text(max_size=12), min_size=1, max_size=6),
 )
 def test_no_text_can_leave_its_section(pieces: list[str]) -> None:
     text = "".join(pieces).encode("utf-8", "replace").decode()
     text = f"x{text}" if len(set(text)) else "x"
-    for (prompt, plain), (_, inputs) in zip(filled("x"), filled(text, text[:100]), strict=True):
+    for (prompt, plain), (_, inputs) in zip(
+        filled("x"), filled(text, _task_name(text)), strict=True
+    ):
         names = tags_of(prompt)
         expected = [tags_in(message.content, names) for message in prompt.render(plain)]
         found = [tags_in(message.content, names) for message in prompt.render(inputs)]
@@ -225,9 +231,9 @@ def test_an_item_is_one_line_whatever_it_holds() -> None:
     assert numbered((FORGED, "b")).splitlines()[1] == "2. b"
 
 
-@pytest.mark.xfail(strict=True, reason="the name of the task is shown as it is, with line breaks")
 def test_the_name_of_a_task_is_no_way_to_forge_items() -> None:
-    assert forged_lines("x", FORGED) == []
+    with pytest.raises(ValueError, match="line breaks"):
+        Query(text="x", task=FORGED)
 
 
 # --- digests ------------------------------------------------------------------------------------

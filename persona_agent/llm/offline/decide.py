@@ -45,8 +45,7 @@ class Decider:
         """Return the option with the highest score; for ratings the median of the posterior."""
         case = _Request(inputs, self._embedder)
         if inputs.query.kind == "rating":
-            probabilities = self._rate(case)
-            best = int((np.cumsum(probabilities) < 0.5 - 1e-12).sum())
+            probabilities, best = self._rate(case)
         else:
             scores = case.zero_shot() * evidence.BETA + np.log(case.expected()) + case.leaning()
             weights = np.exp(scores - scores.max())
@@ -58,8 +57,8 @@ class Decider:
             confidence=round(float(probabilities[best]), 4),
         )
 
-    def _rate(self, case: _Request) -> Array:
-        """Return the posterior over grades, in the order of the options."""
+    def _rate(self, case: _Request) -> tuple[Array, int]:
+        """Return the posterior over grades in the order of the options, and its median's place."""
         order = np.argsort([float(option) for option in case.options], kind="stable")
         grades = len(order)
         base = np.interp(np.linspace(0, 4, grades), np.arange(5), RATINGS_LEAN_HIGH)
@@ -76,7 +75,8 @@ class Decider:
         weights = expected * np.exp(tilt * position)
         posterior = np.empty(grades)
         posterior[order] = weights / weights.sum()
-        return posterior
+        median = int((np.cumsum(posterior[order]) < 0.5 - 1e-12).sum())
+        return posterior, int(order[min(median, grades - 1)])
 
 
 def _smooth(weights: Array) -> Array:

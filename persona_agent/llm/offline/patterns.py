@@ -14,7 +14,7 @@ from statistics import fmean, median
 from persona_agent.llm.offline.terms import distinctive, segments, words
 from persona_agent.persona.render import quoted
 from persona_agent.prompts import Case
-from persona_agent.schema import Section
+from persona_agent.schema import Section, task_kind
 
 SCOPE_WORDS = 5
 LONGEST_LABEL = 60
@@ -56,11 +56,7 @@ def find_patterns(cases: Sequence[Case]) -> list[Pattern]:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return task_kind((text,)) == "rating"
 
 
 def _about(terms: Sequence[str]) -> str:

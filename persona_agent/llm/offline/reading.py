@@ -17,7 +17,7 @@ _SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 _COUNT = re.compile(r'"([^"]*)" (\d+)')
 _QUOTED = re.compile(r'"([^"]*)"')
-_RATING = re.compile(r"\b(?:rates?|scores?|gives?|stars?)\b[^.;]*", re.IGNORECASE)
+_RATING = re.compile(r"\b(?:rates?|scores?|gives?|stars?)\b(?:[^.;]|\.\d)*", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
 _NOT = re.compile(
     r"\b(?:rather than|instead of|over|not|never|avoids?|seldom|rarely|dislikes?|rejects?|skips?"
@@ -25,6 +25,10 @@ _NOT = re.compile(
     re.IGNORECASE,
 )
 _AGAIN = re.compile(r"[.;]|\b(?:but|prefers?|likes?|chooses?|picks?|wants?)\b", re.IGNORECASE)
+_JUST_NEGATED = re.compile(r"\b(?:not|never|seldom|rarely)\s+(?:\w+\s+)?$", re.IGNORECASE)
+_COUNT_LINE = re.compile(r"(.*?) \((\d+)\): (.*)")
+_LATEST = re.compile(r"; latest first: (?=\"|$)")
+_EXAMPLE = re.compile(r'(.*) -> "([^"]*)"')
 _OWN_WORDS_WEIGHT = 5
 
 
@@ -74,9 +78,9 @@ class Reading:
 
 
 BY_SUBJECT = "goes by the subject of the case more than by habit"
-BY_HABIT = "goes by habit more than by the subject: the most frequent answers are the best guess"
+BY_HABIT = "goes by habit more than by the subject, so frequent answers are the best guess"
 LATEST_FIRST = "repeats what was decided in the last few cases"
-STEADY = "is steady over time: old cases count as much as recent ones"
+STEADY = "is steady over time, so old cases count as much as recent ones"
 TONE_COUNTS = "follows the tone of the text closely"
 TONE_IS_MOOT = "is hardly moved by the tone of the text"
 HABITS: dict[str, Habits] = {
@@ -145,7 +149,11 @@ def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for match in _QUOTED.finditer(text):
         between = text[position : match.start()]
         turns = [(m.end(), True) for m in _NOT.finditer(between)]
-        turns += [(m.end(), False) for m in _AGAIN.finditer(between)]
+        turns += [
+            (m.end(), False)
+            for m in _AGAIN.finditer(between)
+            if not _JUST_NEGATED.search(between[: m.start()])
+        ]
         if turns:
             negative = max(turns)[1]
         (avoids if negative else likes).append(match.group(1))
@@ -157,15 +165,15 @@ def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _counts(line: str) -> list[Counts]:
-    head, colon, tail = line.partition("): ")
-    task, bracket, total = head.rpartition(" (")
-    if not colon or not bracket or not total.isdigit():
+    found = _COUNT_LINE.fullmatch(line)
+    if found is None:
         return []
-    counted, _, latest = tail.partition("; latest first: ")
+    task, total, tail = found.groups()
+    counted, *latest = _LATEST.split(tail, maxsplit=1)
     counts = tuple((label, int(count)) for label, count in _COUNT.findall(counted))
-    return [Counts(task, int(total), counts, tuple(_QUOTED.findall(latest)))]
+    return [Counts(task, int(total), counts, tuple(_QUOTED.findall(latest[0] if latest else "")))]
 
 
 def _example(line: str) -> list[tuple[str, str]]:
-    query, arrow, outcome = line.rpartition(" -> ")
-    return [(query, outcome.strip('"'))] if arrow else []
+    found = _EXAMPLE.fullmatch(line)
+    return [(found.group(1), found.group(2))] if found else []

@@ -88,12 +88,7 @@ def test_past_choices_between_described_options_lean() -> None:
     assert chosen("another stay", options, "", flipped, flipped) == options[1]
 
 
-COLON = pytest.mark.xfail(strict=True, reason="this habit has a colon, and is not read")
-
-
-@pytest.mark.parametrize(
-    ("habit", "share"), [pytest.param(BY_HABIT, "less", marks=COLON), (BY_SUBJECT, "more")]
-)
+@pytest.mark.parametrize(("habit", "share"), [pytest.param(BY_HABIT, "less"), (BY_SUBJECT, "more")])
 def test_habit_or_subject_as_a_claim_says(habit: str, share: str) -> None:
     cases = [Case(query="xyzzy plugh", outcome="war")] * 4
     known = counts('"drama"', drama=6, war=1)
@@ -108,7 +103,7 @@ def test_habit_or_subject_as_a_claim_says(habit: str, share: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("habit", "answer"), [(LATEST_FIRST, "war"), pytest.param(STEADY, "drama", marks=COLON)]
+    ("habit", "answer"), [(LATEST_FIRST, "war"), pytest.param(STEADY, "drama")]
 )
 def test_latest_or_steady_as_a_claim_says(habit: str, answer: str) -> None:
     changed = counts('"war", "war", "war"', drama=9, war=3)
@@ -176,12 +171,7 @@ def test_a_rating_is_the_median_of_what_is_expected() -> None:
     [
         STARS,
         STARS[::-1],
-        pytest.param(
-            ("3", "1", "5", "2", "4"),
-            marks=pytest.mark.xfail(
-                strict=True, reason="the median is taken in the order of the options"
-            ),
-        ),
+        pytest.param(("3", "1", "5", "2", "4")),
     ],
 )
 def test_the_order_of_grades_does_not_matter(order: tuple[str, ...]) -> None:
