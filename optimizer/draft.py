@@ -19,6 +19,8 @@ from persona_agent.schema import (
 )
 
 LONGEST_SCOPE = 500
+LEAST_EVIDENCE = 2
+"""Cases that a claim of a model must rest on: one case is an anecdote."""
 
 
 async def draft_persona(
@@ -29,7 +31,7 @@ async def draft_persona(
     *,
     facts: Sequence[Fact] = (),
 ) -> Persona:
-    """Let the model write claims from the history; claims without true evidence are dropped.
+    """Let the model write claims from the history; those that rest on no two cases are dropped.
 
     Args:
         user_id: whose persona it is.
@@ -60,7 +62,7 @@ async def draft_persona(
 def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -> Claim | None:
     named = (inputs.episode_id(reference) for reference in one.evidence)
     evidence = tuple(dict.fromkeys(name for name in named if name is not None))
-    if not evidence:
+    if len(evidence) < LEAST_EVIDENCE:
         return None
     latest = max(episode.at for episode in history if episode.id in evidence)
     return Claim(

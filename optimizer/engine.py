@@ -71,7 +71,7 @@ class Search:
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
         if self._current is None:
             self.persona = self.draft = await draft_persona(
-                self.persona.user_id, self._train, self._model, self.config, facts=self._facts
+                self.persona.user_id, self._train, self._model, self.config, facts=self._learned()
             )
         await self._choose_policy()
         idle = 0
@@ -92,6 +92,11 @@ class Search:
         for trial in await self._evaluate(persona, missing, self._model):
             known[trial.episode_id] = trial
         return [known[episode.id] for episode in episodes]
+
+    def _learned(self) -> list[Fact]:
+        """Return the facts that rest on training episodes alone: others know what judges."""
+        train = {episode.id for episode in self._train}
+        return [fact for fact in self._facts if train.issuperset(fact.sources)]
 
     # --- what is shown --------------------------------------------------------------------------
 

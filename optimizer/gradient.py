@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from persona_agent.errors import ModelAnswerError
 from persona_agent.optimizer.config import OptimizerConfig
+from persona_agent.optimizer.draft import LEAST_EVIDENCE
 from persona_agent.persona import outcome_statistics, render_statistics
 from persona_agent.prompts import (
     CRITIQUE,
@@ -124,7 +125,8 @@ def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim])
     evidence = [inputs.episode_id(reference) for reference in one.evidence]
     if None in targets:
         return None
-    if one.operation is EditOperation.ADD and not any(evidence):
+    named = tuple(dict.fromkeys(name for name in evidence if name))
+    if one.operation is EditOperation.ADD and len(named) < LEAST_EVIDENCE:
         return None
     try:
         return Edit(
@@ -134,7 +136,7 @@ def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim])
             text=one.text,
             scope=one.scope,
             reason=one.reason,
-            evidence=tuple(dict.fromkeys(name for name in evidence if name)),
+            evidence=named,
         )
     except ValueError:
         return None

@@ -11,8 +11,8 @@ from persona_agent.ui.progress import optimize, show_revision
 from persona_agent.ui.state import current_user, open_agent, view_next
 from persona_agent.ui.texts import literal
 
+# Who is picked after loading. (Streamlit would show a docstring here on the page.)
 FIRST = "maya-okafor"
-"""Who is picked after loading."""
 
 
 def show() -> None:
@@ -83,7 +83,11 @@ def _ask(agent: PersonaAgent, split: Split) -> None:
         key=f"query of {user}",
     )
     asked = queries[number]
-    literal("\n".join([f"{asked.query.task_name}:", *(f"- {one}" for one in asked.query.options)]))
+    if asked.query.kind == "choice":
+        options = "\n".join(f"- {option}" for option in asked.query.options)
+    else:
+        options = " · ".join(asked.query.options)
+    literal(f"{asked.query.task_name}:\n{options}")
     left, right = st.columns(2)
     if left.button("Decide", type="primary", width="stretch"):
         _one(agent, user, asked)

@@ -10,7 +10,7 @@ from persona_agent.schema import Episode, TaskStatistics, task_kind
 
 MOST_LABELS = 30
 MOST_RECENT = 10
-LONGEST_LABEL = 120
+LONGEST_LABEL = 90
 CHAT_TASK = "chat"
 
 

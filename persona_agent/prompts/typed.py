@@ -66,6 +66,11 @@ class Case(Record):
         """Return the case on one line."""
         return f"{shorten(self.query, query_length)} -> {shorten(self.outcome, 300)}"
 
+    @property
+    def mark(self) -> str:
+        """Return the task in brackets, to go before a line; "" where none is named."""
+        return f"({self.task}) " if self.task else ""
+
 
 def _cases(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) -> str:
     if not cases:
@@ -74,8 +79,7 @@ def _cases(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) 
     for number, case in enumerate(cases, 1):
         mark = f"[{letter}{number}] " if letter else "- "
         date = f"{case.date} " if case.date else ""
-        task = f"({case.task}) " if letter and case.task else ""
-        lines.append(f"{mark}{date}{task}{case.line(query_length=query_length)}")
+        lines.append(f"{mark}{date}{case.mark}{case.line(query_length=query_length)}")
     return "\n".join(lines)
 
 
@@ -256,15 +260,15 @@ class ProposeInputs(PromptInputs):
         failed = []
         for number, failure in enumerate(self.failures, 1):
             failed.append(
-                f"[E{number}] {shorten(failure.case.query, 400)}\n"
+                f"[E{number}] {failure.case.mark}{shorten(failure.case.query, 400)}\n"
                 f"  answered: {shorten(failure.answer, 200)}\n"
                 f"  the user: {shorten(failure.case.outcome, 200)}\n"
                 f"  critique: {shorten(failure.critique, 600) or NOTHING}"
             )
         first = len(self.failures) + 1
-        kept = [f"[E{n}] {case.line()}" for n, case in enumerate(self.correct, first)]
+        kept = [f"[E{n}] {case.mark}{case.line()}" for n, case in enumerate(self.correct, first)]
         first += len(self.correct)
-        past = [f"[E{n}] {case.line()}" for n, case in enumerate(self.history, first)]
+        past = [f"[E{n}] {case.mark}{case.line()}" for n, case in enumerate(self.history, first)]
         return {
             "claims": _claims(self.claims),
             "failures": "\n".join(failed) or NOTHING,

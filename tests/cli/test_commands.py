@@ -135,7 +135,6 @@ def test_optimize_shows_gates_edits_and_cost(
     assert row.split() == [
         "validation",
         "8",
-        "0.625",
         "0.500",
         "0.250",
         "-0.250",

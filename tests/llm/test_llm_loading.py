@@ -40,6 +40,7 @@ async def test_the_kill_switch_refuses_every_way_to_call() -> None:
     await model.aclose()
 
 
+@pytest.mark.usefixtures("allow_model_calls")
 async def test_a_missing_package_raises_its_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)

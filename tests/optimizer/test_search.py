@@ -67,7 +67,7 @@ def proposals(*weights: int) -> ScriptedModel:
         edits = []
         if left:
             text = f"weight={left.pop(0)}"
-            edits = [{"operation": "add", "text": text, "evidence": ["E1"], "reason": "toy"}]
+            edits = [{"operation": "add", "text": text, "evidence": ["E1", "E2"], "reason": "toy"}]
         return {"edits": edits}
 
     return ScriptedModel(

@@ -87,6 +87,7 @@ def test_an_empty_directory_says_what_to_do(page: str, data_dir: Path) -> None:
 def test_a_user_who_is_new_is_no_error(page: str) -> None:
     app = start(page, user="somebody new")
     assert not app.error
+    assert app.main[0].type == "title"  # Streamlit shows a stray string of a module
 
 
 def test_an_error_of_the_library_is_a_message(data_dir: Path) -> None:
