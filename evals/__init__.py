@@ -1,1 +1,1 @@
-"""TBD."""
+"""Evaluation: data sets, arms, metrics, results, and the demo."""

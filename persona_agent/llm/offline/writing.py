@@ -242,7 +242,7 @@ def profile(inputs: ProfileInputs) -> ProfileOutput:
         f"Often chooses {quoted(label)} ({count} of {total})."
         for label, count in counts.most_common(3)
     ]
-    subjects = Counter(word for case in inputs.cases for word in words(case.query))
+    subjects = Counter(word for case in inputs.cases for word in sorted(words(case.query)))
     frequent = ", ".join(word for word, _ in subjects.most_common(8))
     return ProfileOutput(profile=" ".join([*usual, f"Usual subjects: {frequent or 'none'}."]))
 
