@@ -146,7 +146,7 @@ class Search:
         if not critiques:
             return False
         correct = [e for e, trial in zip(batch, trials, strict=True) if trial.loss == 0]
-        self.persona = blame(self.persona, critiques, len(correct))
+        self.persona = blame(self.persona, critiques)
         edits = await propose_edits(
             self.persona,
             critiques,

@@ -82,7 +82,7 @@ async def _critique(
     )
 
 
-def blame(persona: Persona, critiques: Sequence[Critique], correct: int) -> Persona:
+def blame(persona: Persona, critiques: Sequence[Critique]) -> Persona:
     """Return the persona with the harmful counts of misleading claims raised."""
     blamed = [name for one in critiques for name in one.misleading]
     claims = tuple(
