@@ -59,7 +59,10 @@ class Simulator:
             raise
         except ModelError as error:
             return Trial(episode_id=episode.id, answer=None, loss=1.0, error=str(error))
-        loss = await asyncio.to_thread(episode_loss, episode, given.text, self._embedder)
+        if episode.query.kind == "text":  # compared by embedding, which may take a while
+            loss = await asyncio.to_thread(episode_loss, episode, given.text, self._embedder)
+        else:
+            loss = episode_loss(episode, given.text, self._embedder)
         # A rating can be nearly right, which a stated confidence in one grade does not tell.
         confidence = None if episode.query.kind == "rating" else given.confidence
         return Trial(episode_id=episode.id, answer=given.text, loss=loss, confidence=confidence)

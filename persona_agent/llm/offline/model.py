@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from persona_agent.errors import ModelAnswerError
@@ -37,6 +38,8 @@ class OfflineModel(AccountedModel):
 
     def __init__(self, embedder: Embedder) -> None:
         super().__init__("offline", deterministic=True)
+        # One worker: answering is computing, and several threads would only get in the way.
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="offline-model")
         decider = Decider(embedder)
         self._answers: dict[str, Callable[[Any], Any]] = {
             "decide": decider,
@@ -59,11 +62,17 @@ class OfflineModel(AccountedModel):
         text = sum(len(message.content) for message in prompt.render(inputs))
         asked = -(-text // 4)
         with self.meter.call(prompt_tokens=asked, free=True) as call:
-            output = prompt.output.model_validate(await asyncio.to_thread(answer, inputs))
+            loop = asyncio.get_running_loop()
+            written = await loop.run_in_executor(self._worker, answer, inputs)
+            output = prompt.output.model_validate(written)
             prompt.check(inputs, output)
             call.prompt_tokens = asked
             call.completion_tokens = estimate_tokens(output.model_dump_json())
         return output
+
+    async def aclose(self) -> None:
+        """Let the worker go once it is idle."""
+        self._worker.shutdown(wait=False)
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[Tool] = ()
