@@ -14,6 +14,7 @@ from persona_agent.llm import create_model
 from persona_agent.memory.embedder import create_embedder
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.optimizer import OptimizerConfig
+from persona_agent.optimizer.optimizer import spent
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.schema import Usage
 from persona_agent.settings import Settings
@@ -121,14 +122,8 @@ async def _run_arm(
                 group.create_task(serve(user))
     except ExceptionGroup as several:  # the first one is what ended the others
         raise several.exceptions[0] from None
-    after = bench.model.usage(purpose=name)
-    run.usage = Usage(
-        calls=after.calls - before.calls,
-        prompt_tokens=after.prompt_tokens - before.prompt_tokens,
-        completion_tokens=after.completion_tokens - before.completion_tokens,
-        cost_usd=after.cost_usd - before.cost_usd,
-        seconds=time.perf_counter() - begin,
-    )
+    used = spent(before, bench.model.usage(purpose=name))
+    run.usage = used.model_copy(update={"seconds": time.perf_counter() - begin})
     return run
 
 
