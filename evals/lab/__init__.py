@@ -1,0 +1,1 @@
+"""The consistency lab: whether a persona holds, measured in many ways."""

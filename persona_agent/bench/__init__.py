@@ -1,0 +1,1 @@
+"""Benchmarks: what the system costs in time and memory, as ratios within one run."""

@@ -1,0 +1,1 @@
+"""The agent inside other frameworks: LangGraph, MCP, plain Python."""

@@ -1,0 +1,1 @@
+"""The agent behind HTTP: an OpenAI-compatible endpoint and a REST API."""
