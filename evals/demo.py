@@ -165,7 +165,7 @@ async def _person(
 async def _losses(bench: Bench, split: Split, reply: Answerer) -> list[float]:
     answers = await asyncio.gather(*(reply(query) for query in split.user.queries))
     pairs = zip(split.later, answers, strict=True)
-    return [episode_loss(episode, text, bench.embedder) for episode, text in pairs]
+    return [episode_loss(episode, one.text, bench.embedder) for episode, one in pairs]
 
 
 def _result(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from persona_agent.evals.arms import Arm, Bench, choose_arms
+from persona_agent.evals.arm import Arm, Bench
+from persona_agent.evals.arms import choose_arms
 from persona_agent.evals.datasets import AUTO, EvalDataset, load_dataset, select
 from persona_agent.evals.results import AnswerError, EvalResult, Setting, build_results
 from persona_agent.evals.runner import ArmRun, Progress, make_bench, run_arms, silent
@@ -19,6 +20,7 @@ def evaluate_file(
     *,
     task: str = AUTO,
     arms: Sequence[str] | None = None,
+    ablations: bool = False,
     users: int | None = None,
     queries: int | None = None,
     seed: int = 0,
@@ -30,7 +32,8 @@ def evaluate_file(
         path: a user-grouped file, an official LaMP questions file, or a folder with one.
         settings: the model, the embedder and their caches.
         task: name of the task; ``auto`` tells it from the data.
-        arms: names of arms; all by default.
+        arms: names of arms or ablations; all arms by default.
+        ablations: whether all ablations are run as well.
         users: number of users to draw; all by default.
         queries: earliest queries of each user to ask; all by default.
         seed: of the draw of users and of the bootstrap.
@@ -40,9 +43,21 @@ def evaluate_file(
         InputError: the file or an arm is not valid; the message names the record.
         ModelError: a budget is spent or model calls are blocked.
     """
-    chosen = choose_arms(arms)
+    chosen = choose_arms(arms, ablations=ablations)
     dataset = select(load_dataset(path, task), users=users, queries=queries, seed=seed)
-    return evaluate_dataset(dataset, chosen, settings, seed=seed, progress=progress)
+    asked = selection(path, task=task, users=users, queries=queries)
+    return evaluate_dataset(dataset, chosen, settings, seed=seed, asked=asked, progress=progress)
+
+
+def selection(
+    path: Path, *, task: str = AUTO, users: int | None = None, queries: int | None = None
+) -> dict[str, Setting]:
+    """Return what was asked for beside the arms, as results hold it in their settings."""
+    asked: dict[str, Setting] = {"data": path.name}
+    if task != AUTO:
+        asked["task"] = task
+    given = {"users": users, "queries": queries}
+    return asked | {name: number for name, number in given.items() if number is not None}
 
 
 def evaluate_dataset(
@@ -51,6 +66,7 @@ def evaluate_dataset(
     settings: Settings,
     *,
     seed: int = 0,
+    asked: Mapping[str, Setting] | None = None,
     progress: Progress = silent,
 ) -> EvalResult:
     """Run arms on a data set and score them; see :func:`evaluate_file`."""
@@ -62,11 +78,17 @@ def evaluate_dataset(
         finally:
             await bench.model.aclose()
 
-    return score_runs(bench, asyncio.run(run()), seed=seed)
+    return score_runs(bench, asyncio.run(run()), seed=seed, asked=asked)
 
 
-def score_runs(bench: Bench, runs: dict[str, ArmRun], *, seed: int) -> EvalResult:
-    """Score what the arms answered."""
+def score_runs(
+    bench: Bench,
+    runs: dict[str, ArmRun],
+    *,
+    seed: int,
+    asked: Mapping[str, Setting] | None = None,
+) -> EvalResult:
+    """Score what the arms answered; ``asked`` is noted in the result's settings."""
     dataset = bench.dataset
     errors = [
         AnswerError(arm=arm, user_id=user_id, query_id=query_id, error=problem)
@@ -74,8 +96,11 @@ def score_runs(bench: Bench, runs: dict[str, ArmRun], *, seed: int) -> EvalResul
         for (user_id, query_id), problem in sorted(run.errors.items())
     ]
     settings: dict[str, Setting] = {
-        key: value for key, value in bench.config.model_dump().items() if value is not None
+        key: value
+        for key, value in bench.config.model_dump().items()
+        if isinstance(value, str | int | float | bool)
     }
+    settings |= asked or {}
     return build_results(
         dataset,
         {name: dataset.answers_in_notation(run.answers) for name, run in runs.items()},
@@ -83,6 +108,8 @@ def score_runs(bench: Bench, runs: dict[str, ArmRun], *, seed: int) -> EvalResul
         model=bench.model.name,
         embedder=bench.embedder.name,
         seed=seed,
+        confidences={name: run.confidences for name, run in runs.items()},
+        fitting={name: run.fitting for name, run in runs.items()},
         errors=errors,
         settings=settings,
     )

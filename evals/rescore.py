@@ -26,7 +26,8 @@ def rescore(result: EvalResult) -> EvalResult:
         seed=result.seed,
     )
     arms = {
-        name: ArmResult.of(scoring.arm(name), known.usage) for name, known in result.arms.items()
+        name: ArmResult.of(scoring.arm(name), known.usage, known.fitting)
+        for name, known in result.arms.items()
     }
     return result.model_copy(
         update={

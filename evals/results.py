@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 import persona_agent
 from persona_agent.errors import InputError
+from persona_agent.evals.calibration import Calibration
 from persona_agent.evals.eval_data import EvalDataset
 from persona_agent.evals.scoring import (
     AnswerRecord,
@@ -23,10 +24,10 @@ from persona_agent.evals.scoring import (
     Comparison,
     MetricValue,
     Scoring,
-    rounded,
     sorted_records,
 )
 from persona_agent.evals.source import describe, read_text
+from persona_agent.evals.statistics import rounded
 from persona_agent.schema import TaskKind, Usage
 from persona_agent.schema.base import Record
 
@@ -57,13 +58,33 @@ class ArmUsage(Record):
         )
 
 
+class FittingUsage(Record):
+    """What it cost to fit an arm to all users, before any query was answered."""
+
+    calls: int = Field(ge=0)
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+    cost_usd: float = Field(default=0.0, ge=0)
+
+    @classmethod
+    def of(cls, usage: Usage) -> FittingUsage:
+        """Return usage as results hold it."""
+        return cls(
+            calls=usage.calls,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=rounded(usage.cost_usd),
+        )
+
+
 class ArmResult(Record):
     """Scores and costs of one arm.
 
     ``unparsed`` counts the queries without a usable answer; they are scored as wrong.
     ``harmed_users_share`` is the share of users with a lower mean score than under ``generic``,
     ``significantly_harmed_users_share`` of those for whom a one-sided sign-flip test at 5 % says
-    so; both are null where ``generic`` was not run.
+    so; both are null where ``generic`` was not run. ``fitting`` is the part of ``usage`` before the
+    first query; ``calibration`` is null where no confidence was stated.
     """
 
     metrics: dict[str, MetricValue]
@@ -71,9 +92,13 @@ class ArmResult(Record):
     unparsed: int = Field(ge=0)
     harmed_users_share: float | None
     significantly_harmed_users_share: float | None = None
+    fitting: FittingUsage | None = None
+    calibration: Calibration | None = None
 
     @classmethod
-    def of(cls, scores: ArmScores, usage: ArmUsage) -> ArmResult:
+    def of(
+        cls, scores: ArmScores, usage: ArmUsage, fitting: FittingUsage | None = None
+    ) -> ArmResult:
         """Join scores and costs."""
         return cls(
             metrics=scores.metrics,
@@ -81,6 +106,8 @@ class ArmResult(Record):
             unparsed=scores.unparsed,
             harmed_users_share=scores.harmed,
             significantly_harmed_users_share=scores.significantly_harmed,
+            fitting=fitting,
+            calibration=scores.calibration,
         )
 
 
@@ -131,6 +158,8 @@ def build_results(
     model: str,
     embedder: str,
     seed: int = 0,
+    confidences: Mapping[str, Mapping[QueryKey, float]] | None = None,
+    fitting: Mapping[str, Usage] | None = None,
     errors: Sequence[AnswerError] = (),
     settings: Mapping[str, Setting] | None = None,
 ) -> EvalResult:
@@ -144,6 +173,8 @@ def build_results(
         model: name of the language model.
         embedder: name of the embedder.
         seed: of the run; it also draws the bootstrap.
+        confidences: stated with the answers, of each arm, where there were any.
+        fitting: the part of the usage before the first query; not told where it is not given.
         errors: why answers are missing.
         settings: what else determines the result.
 
@@ -152,11 +183,12 @@ def build_results(
     """
     golds = {(one.user_id, one.query_id): one.gold for one in dataset.queries}
     _check_complete(golds, answers)
-    records = sorted_records(golds, answers)
+    records = sorted_records(golds, answers, confidences or {})
     scoring = Scoring(
         records, arms=tuple(answers), kind=dataset.kind, labels=dataset.labels, seed=seed
     )
     costs = {arm: ArmUsage.of(usage.get(arm, Usage())) for arm in answers}
+    before = {arm: FittingUsage.of(used) for arm, used in (fitting or {}).items()}
     return EvalResult(
         dataset=dataset.name,
         task=dataset.task,
@@ -165,7 +197,7 @@ def build_results(
         seed=seed,
         users=len(dataset.users),
         queries=len(records),
-        arms={arm: ArmResult.of(scoring.arm(arm), costs[arm]) for arm in answers},
+        arms={arm: ArmResult.of(scoring.arm(arm), costs[arm], before.get(arm)) for arm in answers},
         comparisons=scoring.comparisons(),
         records=records,
         kind=dataset.kind,
@@ -188,17 +220,21 @@ def _check_complete(
             raise InputError(f"arm {arm!r} {problem}: user {odd[0]!r}, query {odd[1]!r}")
 
 
-def to_json(result: EvalResult) -> str:
+def to_json(result: Record) -> str:
     """Return a result as indented JSON with a line break at its end."""
     return json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
 
 
-def save_result(result: EvalResult, path: Path | str) -> None:
+def save_result(result: Record, path: Path | str) -> None:
     """Write a result; folders on the way are made. Raises InputError where that cannot be done."""
-    path = Path(path)
+    write_text(Path(path), to_json(result))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file; folders on the way are made. Raises InputError where that cannot be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_json(result), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from persona_agent.agent import Answer
 from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
-from persona_agent.evals.arms import Answerer, Arm, Bench
-from persona_agent.evals.datasets import EvalDataset, EvalUser
+from persona_agent.evals.arm import Answerer, Arm, Bench
+from persona_agent.evals.datasets import EvalDataset, EvalQuery, EvalUser
 from persona_agent.llm import create_model
 from persona_agent.memory.embedder import create_embedder
 from persona_agent.memory.episodes import InMemoryEpisodeStore
@@ -34,11 +35,17 @@ def silent(what: str, done: int, total: int) -> None:
 
 @dataclass
 class ArmRun:
-    """What one arm answered: option texts, None for an error; and what it cost."""
+    """What one arm answered: option texts, None for an error; and what it cost.
+
+    ``confidences`` has the queries for which one was stated. ``usage`` is of everything,
+    ``fitting`` of its part before the first query (drafting, optimization).
+    """
 
     answers: dict[Key, str | None] = field(default_factory=dict)
+    confidences: dict[Key, float] = field(default_factory=dict)
     errors: dict[Key, str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
+    fitting: Usage = field(default_factory=Usage)
 
 
 def make_bench(
@@ -103,15 +110,19 @@ async def _run_arm(
 ) -> ArmRun:
     run = ArmRun()
     begin = time.perf_counter()
-    before = bench.model.usage(purpose=name)
+    fitting = f"{name} fitting"
+    before, before_fitting = (bench.model.usage(purpose=one) for one in (name, fitting))
     slots = asyncio.Semaphore(USERS_AT_ONCE)
     done = 0
 
     async def serve(user: EvalUser) -> None:
         nonlocal done
         async with slots:
+            with bench.model.account(user_id=user.user_id, purpose=fitting):
+                reply = await _fit(bench, arm, user, run)
             with bench.model.account(user_id=user.user_id, purpose=name):
-                await _serve(bench, arm, user, run)
+                if reply is not None:
+                    await _serve(reply, user, run)
         done += 1
         progress(name, done, len(users))
 
@@ -122,33 +133,39 @@ async def _run_arm(
                 group.create_task(serve(user))
     except ExceptionGroup as several:  # the first one is what ended the others
         raise several.exceptions[0] from None
-    used = spent(before, bench.model.usage(purpose=name))
+    run.fitting = spent(before_fitting, bench.model.usage(purpose=fitting))
+    used = run.fitting + spent(before, bench.model.usage(purpose=name))
     run.usage = used.model_copy(update={"seconds": time.perf_counter() - begin})
     return run
 
 
-async def _serve(bench: Bench, arm: Arm, user: EvalUser, run: ArmRun) -> None:
-    keys = [(user.user_id, query.query_id) for query in user.queries]
+async def _fit(bench: Bench, arm: Arm, user: EvalUser, run: ArmRun) -> Answerer | None:
+    """Fit an arm to a user; where that fails, none of the user's queries has an answer."""
     try:
-        reply = await arm(bench, user)
+        return await arm(bench, user)
     except (BudgetExceededError, ModelCallsBlockedError):
         raise
     except ModelError as error:
+        keys = [(user.user_id, query.query_id) for query in user.queries]
         run.answers.update(dict.fromkeys(keys))
         run.errors.update(dict.fromkeys(keys, str(error)))
-        return
-    results = await asyncio.gather(
-        *(_one(reply, query_index, user) for query_index in range(len(user.queries)))
-    )
-    for key, (text, problem) in zip(keys, results, strict=True):
-        run.answers[key] = text
+        return None
+
+
+async def _serve(reply: Answerer, user: EvalUser, run: ArmRun) -> None:
+    results = await asyncio.gather(*(_one(reply, query) for query in user.queries))
+    for query, (given, problem) in zip(user.queries, results, strict=True):
+        key = (user.user_id, query.query_id)
+        run.answers[key] = None if given is None else given.text
+        if given is not None and given.confidence is not None:
+            run.confidences[key] = given.confidence
         if problem:
             run.errors[key] = problem
 
 
-async def _one(reply: Answerer, index: int, user: EvalUser) -> tuple[str | None, str]:
+async def _one(reply: Answerer, query: EvalQuery) -> tuple[Answer | None, str]:
     try:
-        return await reply(user.queries[index]), ""
+        return await reply(query), ""
     except (BudgetExceededError, ModelCallsBlockedError):
         raise
     except ModelError as error:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from persona_agent.evals.calibration import Calibration, calibration
 from persona_agent.evals.metrics import Floats, Scorer, scorer_for
 from persona_agent.evals.statistics import (
     Counts,
@@ -12,6 +15,7 @@ from persona_agent.evals.statistics import (
     draw_users,
     harmed_users_share,
     paired_bootstrap,
+    rounded,
     significantly_harmed_users_share,
     sum_by_user,
 )
@@ -20,7 +24,6 @@ from persona_agent.schema.base import Record
 
 BASELINE = "generic"
 CANDIDATE = "persona+alignment"
-DECIMALS = 6
 
 
 class MetricValue(Record):
@@ -41,12 +44,24 @@ class Comparison(Record):
 
 
 class AnswerRecord(Record):
-    """What every arm answered to one query, in the data set's notation; null: no usable answer."""
+    """What every arm answered to one query, in the data set's notation; null: no usable answer.
+
+    ``confidences`` holds what was stated with the answers, 0 to 1, for the arms that state one; a
+    record without any has no such field in JSON.
+    """
 
     user_id: str
     query_id: str
     gold: str
     answers: dict[str, str | None]
+    confidences: dict[str, float] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _lean(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        written: dict[str, object] = serialize(self)
+        if not self.confidences:
+            del written["confidences"]
+        return written
 
 
 @dataclass(frozen=True)
@@ -57,11 +72,7 @@ class ArmScores:
     unparsed: int
     harmed: float | None
     significantly_harmed: float | None
-
-
-def rounded(value: float) -> float:
-    """Return a number as results hold it: 6 decimals, and no minus before a zero."""
-    return round(value, DECIMALS) + 0.0
+    calibration: Calibration | None
 
 
 def _rounded_interval(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -116,6 +127,7 @@ class Scoring:
             unparsed=sum(not self._scorer.parsed(answer) for answer in answers),
             harmed=harmed,
             significantly_harmed=significant,
+            calibration=self._calibration(arm),
         )
 
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -144,6 +156,13 @@ class Scoring:
             for metric, (difference, interval) in found.items()
         ]
 
+    def _calibration(self, arm: str) -> Calibration | None:
+        stated = [one for one in self._records if arm in one.confidences]
+        return calibration(
+            [one.confidences[arm] for one in stated],
+            [one.answers[arm] == one.gold for one in stated],
+        )
+
     def _answers(self, arm: str) -> list[str | None]:
         return [record.answers[arm] for record in self._records]
 
@@ -154,6 +173,7 @@ class Scoring:
 def sorted_records(
     golds: Mapping[tuple[str, str], str],
     answers: Mapping[str, Mapping[tuple[str, str], str | None]],
+    confidences: Mapping[str, Mapping[tuple[str, str], float]],
 ) -> tuple[AnswerRecord, ...]:
     """Return one record a query, by user and query id, with the arms in the order given."""
     return tuple(
@@ -162,6 +182,11 @@ def sorted_records(
             query_id=key[1],
             gold=golds[key],
             answers={arm: given[key] for arm, given in answers.items()},
+            confidences={
+                arm: rounded(confidences[arm][key])
+                for arm in answers
+                if key in confidences.get(arm, {})
+            },
         )
         for key in sorted(golds)
     )

@@ -22,6 +22,12 @@ GRID = 100
 """Differences are told apart to 1/100 by the sign-flip test: whole steps of a score always are."""
 
 SLACK = 1e-9
+DECIMALS = 6
+
+
+def rounded(value: float) -> float:
+    """Return a number as results hold it: 6 decimals, and no minus before a zero."""
+    return round(value, DECIMALS) + 0.0
 
 
 def sum_by_user(user_ids: Sequence[str], columns: Floats) -> Floats:

@@ -70,7 +70,7 @@ def arms_table(result: EvalResult, *, plain: bool = False, brief: bool = False) 
         if one.versus == BASELINE and one.metric == names[0]
     }
     names = names[:1] if brief else names
-    table = _table(plain)
+    table = table_frame(plain)
     table.add_column("arm", no_wrap=True)
     for title in (*(TITLES.get(name, name) for name in names), "vs generic"):
         table.add_column(title, no_wrap=True)
@@ -79,7 +79,7 @@ def arms_table(result: EvalResult, *, plain: bool = False, brief: bool = False) 
     for name, arm in result.arms.items():
         table.add_row(
             Text(name, style="bold" if name == CANDIDATE and not plain else ""),
-            *(_metric(arm.metrics[metric]) for metric in names),
+            *(shown_metric(arm.metrics[metric]) for metric in names),
             _difference(versus.get(name), plain=plain),
             *_costs(arm),
         )
@@ -90,7 +90,7 @@ def comparison_table(result: EvalResult, *, plain: bool = False) -> Table:
     """Return how much better or worse persona + alignment is than every other arm."""
     found = [one for one in result.comparisons if one.arm == CANDIDATE]
     metrics = list(dict.fromkeys(one.metric for one in found))
-    table = _table(plain)
+    table = table_frame(plain)
     table.add_column(f"{CANDIDATE} versus", no_wrap=True)
     for metric in metrics:
         table.add_column(TITLES.get(metric, metric), no_wrap=True)
@@ -101,7 +101,8 @@ def comparison_table(result: EvalResult, *, plain: bool = False) -> Table:
     return table
 
 
-def _table(plain: bool) -> Table:
+def table_frame(plain: bool) -> Table:
+    """Return an empty table in the form of all tables here."""
     style = "" if plain else "bold"
     return Table(
         box=None if plain else box.SIMPLE_HEAD,
@@ -112,15 +113,16 @@ def _table(plain: bool) -> Table:
     )
 
 
-def _metric(metric: MetricValue) -> Text:
-    return Text(f"{metric.value:.3f}{_interval(metric.ci95, '.2f')}")
+def shown_metric(metric: MetricValue) -> Text:
+    """Return a metric with its interval: ``0.444 [.20,.43]``."""
+    return Text(f"{metric.value:.3f}{shown_interval(metric.ci95, '.2f')}")
 
 
 def _difference(comparison: Comparison | None, *, plain: bool) -> Text:
     """Return a difference; better or worse in color only where the interval leaves out zero."""
     if comparison is None:
         return Text("-")
-    text = f"{comparison.difference:+.3f}{_interval(comparison.ci95, '+.2f')}"
+    text = f"{comparison.difference:+.3f}{shown_interval(comparison.ci95, '+.2f')}"
     style = ""
     if comparison.ci95 is not None and not plain:
         low, high = comparison.ci95
@@ -130,7 +132,8 @@ def _difference(comparison: Comparison | None, *, plain: bool) -> Text:
     return Text(text, style=style)
 
 
-def _interval(interval: Interval, form: str) -> str:
+def shown_interval(interval: Interval, form: str) -> str:
+    """Return an interval behind a space, or "" for none."""
     if interval is None:
         return ""
     low, high = (re.sub(r"^([+-]?)0\.", r"\1.", f"{bound:{form}}") for bound in interval)

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.errors import NotFoundError
+from persona_agent.memory import chroma_layout as layout
 from persona_agent.memory import scan
 from persona_agent.memory.chroma_client import ChromaClient
-from persona_agent.memory.codec import (
-    attach,
-    check_batch,
-    check_limit,
-    check_vector,
-    decode,
-    encode,
-    mismatch,
-)
+from persona_agent.memory.chroma_pending import Pending
+from persona_agent.memory.codec import attach, check_batch, encode, mismatch
+from persona_agent.memory.coded import Coded
+from persona_agent.memory.erasure import rebuild
+from persona_agent.memory.row_cache import CachedUser
+from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
+from persona_agent.memory.store import CheckedEpisodeStore, Question, no_episode, recalled
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Feedback, RecallBlend, Recalled
+from persona_agent.schema import Episode, Feedback, Recalled
 
-_SHARDS = 16
-_PREFIX = "episodes-"
-_PAGE = 2_000
+_UNCHANGED = 0  # the stamp in the cache: all writers of a folder are in this process
 
 
-class ChromaEpisodeStore:
+class ChromaEpisodeStore(CheckedEpisodeStore):
     """An :class:`~persona_agent.protocols.EpisodeStore` in Chroma.
 
     Users are spread over a fixed number of collections. A user's rows are fetched by filter and
     scored exactly here: Chroma's own filtered search is approximate and, in large collections,
-    slow. Chroma marks deleted vectors instead of erasing them from its index files; where data
-    must be gone from the disk, use SQLite.
+    slow. A folder belongs to one process, which keeps the users that it recalls for in memory; a
+    server may have other writers, and is asked every time.
 
-    A batch is checked as a whole before it is written, and taken back when writing fails midway;
-    Chroma has no transactions, so a crash in between can leave a part of it.
+    A batch is checked as a whole before it is written, and taken back when writing fails midway.
+    Chroma has no transactions: what a crash leaves of a batch in a folder is taken back when it is
+    opened next; on a server it stays, until the batch is added again.
     """
 
     def __init__(
@@ -57,11 +52,16 @@ class ChromaEpisodeStore:
             StoreUnavailableError: the server is away, or another process has the folder.
         """
         self._embedder = embedder
-        self._lock = threading.RLock()
+        self._dimension: int | None = None
         self._client = ChromaClient(path=path, url=url)
+        self._lock = self._client.lock
+        self._cache = self._client.cache
+        self._pending = Pending(self._client.folder)
         try:
-            stored = [shard for shard in self._shards() if shard.count()]
-            self._dimension = int(stored[0].metadata["dimension"]) if stored else None
+            with self._lock:
+                self._take_back(self._pending.left())
+                stored = [shard for shard in self._shards() if shard.count()]
+                self._dimension = int(stored[0].metadata["dimension"]) if stored else None
         except Exception:
             self._client.close()
             raise
@@ -74,46 +74,59 @@ class ChromaEpisodeStore:
             return []
         matrix = check_batch(episodes, vectors)
         bodies = [encode(episode) for episode in episodes]
-        with self._lock:
+        with self._writing({episode.user_id for episode in episodes}):
             by_shard: dict[str, dict[str, int]] = defaultdict(dict)
             for index, episode in enumerate(episodes):
-                by_shard[_shard(episode.user_id)].setdefault(_key(episode), index)
+                name = layout.shard_of(episode.user_id)
+                by_shard[name].setdefault(layout.key_of(episode.user_id, episode.id), index)
             self._check_dimension(matrix.shape[1])
-            fresh = []
+            fresh: dict[str, dict[str, int]] = {}
             for name, keys in by_shard.items():
-                shard = self._client.collection(name, self._embedder, matrix.shape[1])
+                shard = self._client.collection(
+                    name, self._embedder, matrix.shape[1], searched=False
+                )
                 with self._client.explained():
-                    fresh.append((shard, _without_known(shard, keys)))
+                    fresh[name] = _without_known(shard, keys)
             self._insert(fresh, episodes, matrix, bodies)
             self._dimension = matrix.shape[1]
-        return [episodes[i].id for i in sorted(i for _, keys in fresh for i in keys.values())]
+        return [episodes[i].id for i in sorted(i for keys in fresh.values() for i in keys.values())]
 
     def _insert(
         self,
-        fresh: Sequence[tuple[Any, Mapping[str, int]]],
+        fresh: Mapping[str, Mapping[str, int]],
         episodes: Sequence[Episode],
         matrix: Vectors,
         bodies: Sequence[str],
     ) -> None:
-        written: list[tuple[Any, list[str]]] = []
-        try:
-            with self._client.explained():
-                for shard, keys in fresh:
-                    for some in _pages(list(keys), self._client.raw.get_max_batch_size()):
-                        written.append((shard, some))
-                        indices = [keys[key] for key in some]
+        size = self._client.raw.get_max_batch_size()
+        lots = [(name, lot) for name, keys in fresh.items() for lot in layout.pages([*keys], size)]
+        with self._pending.noted(fresh) if len(lots) > 1 else contextlib.nullcontext():
+            written: dict[str, list[str]] = defaultdict(list)
+            try:
+                for name, lot in lots:
+                    written[name] += lot
+                    indices = [fresh[name][key] for key in lot]
+                    shard = self._client.collection(name, self._embedder)
+                    with self._client.explained():
                         # add() keeps an existing row, should another process have been faster.
                         shard.add(
-                            ids=some,
+                            ids=lot,
                             embeddings=matrix[indices],
-                            documents=[bodies[i] for i in indices],
-                            metadatas=[{"user_id": episodes[i].user_id} for i in indices],
+                            metadatas=[layout.row(episodes[i].user_id, bodies[i]) for i in indices],
                         )
-        except Exception:
-            with self._client.explained():
-                for shard, some in written:
-                    shard.delete(ids=some)
-            raise
+            except Exception:
+                self._take_back(written)
+                raise
+
+    def _take_back(self, rows: Mapping[str, Collection[str]]) -> None:
+        """Delete what there is of a batch that was not written whole."""
+        for name, keys in rows.items():
+            shard = self._client.collection(name, self._embedder)
+            if shard is not None:
+                with self._client.explained():
+                    for lot in layout.pages([*keys]):
+                        shard.delete(ids=lot)
+        self._pending.settled()
 
     def set_outcome(
         self,
@@ -124,38 +137,48 @@ class ChromaEpisodeStore:
         feedback: Feedback | None = None,
     ) -> Episode:
         """Attach an outcome or feedback, return the episode. Raises NotFoundError, InputError."""
-        with self._lock:
+        with self._writing([user_id]):
             found = self._named(user_id, [episode_id])
             if not found:
-                raise NotFoundError(f"user {user_id!r} has no episode {episode_id!r}")
+                raise no_episode(user_id, episode_id)
             old, vector = found[episode_id]
             episode = attach(old, outcome, feedback)
             with self._client.explained():
                 self._shard_of(user_id).upsert(
-                    ids=[_key(episode)],
+                    ids=[layout.key_of(user_id, episode_id)],
                     embeddings=vector[None, :],
-                    documents=[encode(episode)],
-                    metadatas=[{"user_id": user_id}],
+                    metadatas=[layout.row(user_id, encode(episode))],
                 )
         return episode
 
     def delete(self, user_id: str, ids: Sequence[str]) -> int:
         """Remove episodes; return how many there were."""
-        with self._lock:
-            gone = [_key(episode) for episode, _ in self._named(user_id, ids).values()]
+        with self._writing([user_id]):
+            gone = [layout.key_of(user_id, id_) for id_ in self._named(user_id, ids)]
             with self._client.explained():
-                for some in _pages(gone, _PAGE):
-                    self._shard_of(user_id).delete(ids=some)
+                for lot in layout.pages(gone):
+                    self._shard_of(user_id).delete(ids=lot)
         return len(gone)
 
     def forget(self, user_id: str) -> int:
         """Remove everything of a user; return how many episodes there were."""
-        with self._lock:
+        with self._writing([user_id]):
             count = self.count(user_id)
             if count:
                 with self._client.explained():
                     self._shard_of(user_id).delete(where={"user_id": user_id})
         return count
+
+    def erase(self, user_id: str) -> None:
+        """Take deleted rows out of the index of a user's collection; writes wait meanwhile.
+
+        ``erasure.clean`` does the rest of a folder; a server's keeper has to vacuum its file.
+
+        Raises:
+            StoreUnavailableError: the folder or the server cannot be used.
+        """
+        with self._lock:
+            rebuild(self._client, layout.shard_of(user_id))
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -164,47 +187,22 @@ class ChromaEpisodeStore:
         found = self._named(user_id, ids)
         return [found[id_][0] for id_ in ids if id_ in found]
 
-    def timeline(
-        self,
-        user_id: str,
-        *,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        limit: int | None = None,
-    ) -> list[Episode]:
-        """Return episodes in time order (ties by id); with ``limit`` the latest ones."""
-        selection = Selection(before=before, task=task, with_outcome=with_outcome)
+    def _timeline(self, user_id: str, selection: Selection, limit: int | None) -> list[Episode]:
         return scan.timeline(self._all(user_id)[0], selection, limit)
 
-    def recall(
-        self,
-        user_id: str,
-        vector: npt.NDArray[np.float32],
-        *,
-        limit: int,
-        blend: RecallBlend | None = None,
-        now: datetime | None = None,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        where: Mapping[str, str | int | float | bool] | None = None,
-    ) -> list[Recalled]:
-        """Return the best episodes, best first, exact over the user's rows, ties by newest."""
-        check_limit(limit)
-        query = check_vector(vector)
-        selection = Selection(before=before, task=task, with_outcome=with_outcome, where=where)
-        self._check_dimension(query.shape[0])
-        episodes, vectors = self._all(user_id)
-        return scan.recall(episodes, vectors, query, selection, limit=limit, blend=blend, now=now)
+    def _recall(self, user_id: str, question: Question) -> list[Recalled]:
+        self._check_dimension(question.vector.shape[0])
+        user = self._user(user_id, question.selection.keys)
+        hits = question.hits(user.rows, user.columns.__getitem__)
+        return [recalled(user.episodes[user.rows.ids[hit.row]], hit) for hit in hits]
 
     def users(self) -> list[str]:
         """Return the ids of all users with episodes, sorted; reads every row's metadata."""
         found: set[str] = set()
         with self._client.explained():
             for shard in self._shards():
-                for offset in range(0, shard.count(), _PAGE):
-                    page = shard.get(include=["metadatas"], limit=_PAGE, offset=offset)
+                for offset in range(0, shard.count(), layout.PAGE):
+                    page = shard.get(include=["metadatas"], limit=layout.PAGE, offset=offset)
                     found.update(str(metadata["user_id"]) for metadata in page["metadatas"])
         return sorted(found)
 
@@ -216,15 +214,11 @@ class ChromaEpisodeStore:
         with self._client.explained():
             return len(shard.get(where={"user_id": user_id}, include=[])["ids"])
 
-    def vectors(self, user_id: str, ids: Sequence[str]) -> Vectors:
-        """Return the stored vectors of episodes, in the order asked for. Raises NotFoundError."""
+    def _vectors(
+        self, user_id: str, ids: Sequence[str]
+    ) -> tuple[Mapping[str, npt.NDArray[np.float32]], int]:
         found = self._named(user_id, ids)
-        missing = [id_ for id_ in ids if id_ not in found]
-        if missing:
-            raise NotFoundError(f"user {user_id!r} has no episode {missing[0]!r}")
-        if not ids:
-            return np.zeros((0, self._dimension or 0), dtype=np.float32)
-        return np.stack([found[id_][1] for id_ in ids])
+        return {id_: vector for id_, (_, vector) in found.items()}, self._dimension or 0
 
     def close(self) -> None:
         """Release the folder or the connection. Idempotent."""
@@ -240,20 +234,51 @@ class ChromaEpisodeStore:
 
     def _shard_of(self, user_id: str) -> Any:
         """Return the user's collection, None if it is missing."""
-        return self._client.collection(_shard(user_id), self._embedder)
+        return self._client.collection(layout.shard_of(user_id), self._embedder)
 
     def _shards(self) -> list[Any]:
-        names = [name for name in self._client.names() if name.startswith(_PREFIX)]
+        names = [name for name in self._client.names() if name.startswith(layout.PREFIX)]
         found = [self._client.collection(name, self._embedder) for name in names]
         return [shard for shard in found if shard is not None]
+
+    @contextlib.contextmanager
+    def _writing(self, users: Iterable[str]) -> Iterator[None]:
+        """Keep other writers of this process out, and what they changed out of the memory."""
+        with self._lock:
+            try:
+                yield
+            finally:
+                if self._cache is not None:
+                    for user_id in users:
+                        self._cache.drop(user_id)
+
+    def _user(self, user_id: str, keys: Sequence[str]) -> CachedUser:
+        """Return what recall needs of a user, from memory if it is there."""
+        if self._cache is None:
+            return self._read(user_id, keys)
+        user = self._cache.get(user_id, _UNCHANGED)
+        if user is None or any(key not in user.columns for key in keys):
+            with self._lock:  # no write comes between reading and keeping
+                user = self._read(user_id, keys)
+                self._cache.put(user_id, user)
+        return user
+
+    def _read(self, user_id: str, keys: Sequence[str]) -> CachedUser:
+        found, vectors = self._all(user_id)
+        rows = Rows.of_episodes(found, vectors)
+        episodes = {episode.id: episode for episode in found}
+        user = CachedUser(_UNCHANGED, rows).with_episodes(episodes, 0)
+        return user.with_columns(
+            {key: Coded.of(episodes[id_].metadata.get(key) for id_ in rows.ids) for key in keys}
+        )
 
     def _all(self, user_id: str) -> tuple[list[Episode], Vectors]:
         shard = self._shard_of(user_id)
         if shard is None:
             return [], np.zeros((0, 0), dtype=np.float32)
         with self._client.explained():
-            found = shard.get(where={"user_id": user_id}, include=["documents", "embeddings"])
-        return self._decoded(found)
+            found = shard.get(where={"user_id": user_id}, include=layout.PARTS)
+        return layout.decoded(found, self._client.place)
 
     def _named(
         self, user_id: str, ids: Sequence[str]
@@ -263,45 +288,20 @@ class ChromaEpisodeStore:
         shard = self._shard_of(user_id)
         if shard is None:
             return named
-        for some in _pages([_key_of(user_id, id_) for id_ in dict.fromkeys(ids)], _PAGE):
+        for some in layout.pages([layout.key_of(user_id, id_) for id_ in dict.fromkeys(ids)]):
             with self._client.explained():
                 found = shard.get(
                     ids=some,
                     where={"user_id": user_id},
-                    include=["documents", "embeddings"],
+                    include=layout.PARTS,
                 )
-            for episode, vector in zip(*self._decoded(found), strict=True):
+            for episode, vector in zip(*layout.decoded(found, self._client.place), strict=True):
                 named[episode.id] = (episode, vector)
         return named
-
-    def _decoded(self, found: Mapping[str, Any]) -> tuple[list[Episode], Vectors]:
-        episodes = [decode(body, self._client.place) for body in found["documents"]]
-        return episodes, np.asarray(found["embeddings"], dtype=np.float32)
-
-
-def _shard(user_id: str) -> str:
-    """Return the name of a user's collection."""
-    digest = hashlib.sha256(user_id.encode()).digest()
-    return f"{_PREFIX}{digest[0] % _SHARDS:02d}"
-
-
-def _key(episode: Episode) -> str:
-    return _key_of(episode.user_id, episode.id)
-
-
-def _key_of(user_id: str, episode_id: str) -> str:
-    """Return the id of an episode in Chroma, unique over all users."""
-    user, episode = (hashlib.sha256(part.encode()).hexdigest() for part in (user_id, episode_id))
-    return f"{user[:32]}-{episode[:32]}"
 
 
 def _without_known(shard: Any, keys: Mapping[str, int]) -> dict[str, int]:
     known: set[str] = set()
-    for some in _pages(list(keys), _PAGE):
-        known.update(shard.get(ids=some, include=[])["ids"])
+    for lot in layout.pages([*keys]):
+        known.update(shard.get(ids=lot, include=[])["ids"])
     return {key: index for key, index in keys.items() if key not in known}
-
-
-def _pages(keys: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]

@@ -11,10 +11,18 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from persona_agent.errors import MissingExtraError, SettingsError, StoreUnavailableError
+from persona_agent.memory import index_files
 from persona_agent.memory.codec import mismatch
+from persona_agent.memory.row_cache import RowCache
 
 _SERVER_SECONDS = 60.0
 _LOCK_NAME = "persona-agent.lock"
+_CACHE_BYTES = 64 * 1024 * 1024
+
+# Rows are only ever read by id or user. What is not in the index yet is read from Chroma's log
+# with every call, hence the low threshold.
+_UNSEARCHED = {"ef_construction": 10, "max_neighbors": 4, "batch_size": 100, "sync_threshold": 100}
+
 _registry: dict[Path, _Folder] = {}
 _registry_lock = threading.Lock()
 
@@ -24,6 +32,11 @@ class ChromaClient:
 
     Embedded Chroma is not safe for two processes: a second one would read stale results without
     an error. So the folder is locked, and a second process is refused at once.
+
+    Attributes:
+        folder: the folder, None for a server.
+        lock: held while writing, shared by all clients of a folder in this process.
+        cache: of users' rows, shared likewise; None for a server, where others write too.
     """
 
     def __init__(self, *, path: Path | str | None, url: str | None) -> None:
@@ -35,7 +48,9 @@ class ChromaClient:
             StoreUnavailableError: the server is away, or another process has the folder.
         """
         chromadb = _chromadb()
-        self._folder: Path | None = None
+        self.folder: Path | None = None
+        self.lock = threading.RLock()
+        self.cache: RowCache | None = None
         if url is not None:
             self.place = url
             host, port, ssl = _address(url)
@@ -44,16 +59,21 @@ class ChromaClient:
                 for session in _sessions(self.raw):
                     session.timeout = _SERVER_SECONDS  # Chroma's own is: wait for ever
         elif path is not None:
-            self._folder = Path(path).resolve()
-            self.place = str(self._folder)
+            self.folder = Path(path).resolve()
+            self.place = str(self.folder)
             with self.explained():
-                self.raw = _acquire(self._folder)
+                shared = _acquire(self.folder)
+            self.raw, self.lock, self.cache = shared.client, shared.writing, shared.cache
         else:
             raise SettingsError("Chroma needs a folder or a URL: set PERSONA_AGENT_CHROMA_URL")
         self._closed = False
 
-    def collection(self, name: str, embedder: str, dimension: int | None = None) -> Any:
+    def collection(
+        self, name: str, embedder: str, dimension: int | None = None, *, searched: bool = True
+    ) -> Any:
         """Return a collection by cosine, None if it is missing; ``dimension`` creates it.
+
+        The index of one that is not ``searched`` is made with the least effort.
 
         Raises:
             EmbedderMismatchError: it holds vectors of another embedder or dimension.
@@ -65,7 +85,9 @@ class ChromaClient:
                 # Without None, Chroma would quietly embed with a model of its own.
                 found = self.raw.get_collection(name, embedding_function=None)
             except NotFoundError:
-                return None if dimension is None else self._create(name, embedder, dimension)
+                if dimension is None:
+                    return None
+                return self._create(name, embedder, dimension, searched)
             known = found.metadata or {}
             same = known.get("embedder") == embedder
             if same and dimension in (None, known.get("dimension")):
@@ -75,13 +97,15 @@ class ChromaClient:
                 used = embedder if dimension is None else f"{embedder} (dimension {dimension})"
                 raise mismatch(f"collection {name} in {self.place}", stored, used)
             self.raw.delete_collection(name)  # empty, but bound to the dimension it once had
-            return None if dimension is None else self._create(name, embedder, dimension)
+            if dimension is None:
+                return None
+            return self._create(name, embedder, dimension, searched)
 
-    def _create(self, name: str, embedder: str, dimension: int) -> Any:
+    def _create(self, name: str, embedder: str, dimension: int, searched: bool) -> Any:
         return self.raw.get_or_create_collection(
             name,
             embedding_function=None,
-            configuration={"hnsw": {"space": "cosine"}},
+            configuration={"hnsw": {"space": "cosine"} | ({} if searched else _UNSEARCHED)},
             metadata={"embedder": embedder, "dimension": dimension},
         )
 
@@ -116,21 +140,26 @@ class ChromaClient:
         if self._closed:
             return
         self._closed = True
-        if self._folder is None:
+        if self.folder is None:
             self.raw.close()
             for session in _sessions(self.raw):  # Chroma 1.5.9 leaves them to the garbage collector
                 session.close()
         else:
-            _release(self._folder)
+            _release(self.folder)
 
 
 class _Folder:
-    """The one client of a folder in this process, how many share it, and the lock it holds."""
+    """The one client of a folder in this process, how many share it, and the file it locks.
+
+    They share a lock for writing and a cache of users too.
+    """
 
     def __init__(self, client: Any, lock: IO[bytes]) -> None:
         self.client = client
         self.lock = lock
         self.sharers = 1
+        self.writing = threading.RLock()
+        self.cache = RowCache(_CACHE_BYTES)
 
 
 def _sessions(client: Any) -> list[Any]:
@@ -142,21 +171,22 @@ def _sessions(client: Any) -> list[Any]:
     return [session for session in sessions if session is not None]
 
 
-def _acquire(folder: Path) -> Any:
+def _acquire(folder: Path) -> _Folder:
     with _registry_lock:
         known = _registry.get(folder)
         if known is not None:
             known.sharers += 1
-            return known.client
+            return known
         folder.mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
         try:
+            index_files.clear(folder)  # after a crash
             client = _chromadb().PersistentClient(path=str(folder), settings=_settings())
         except BaseException:
             lock.close()
             raise
         _registry[folder] = _Folder(client, lock)
-        return client
+        return _registry[folder]
 
 
 def _release(folder: Path) -> None:
@@ -166,7 +196,10 @@ def _release(folder: Path) -> None:
         if known.sharers == 0:
             del _registry[folder]
             known.client.close()
-            known.lock.close()
+            try:
+                index_files.clear(folder)
+            finally:
+                known.lock.close()
 
 
 def _locked(folder: Path) -> IO[bytes]:

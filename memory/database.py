@@ -14,7 +14,7 @@ Migrations = Sequence[Sequence[str]]
 """SQL statements that lead from each schema version to the next, version 0 (no tables) first."""
 
 _BUSY_SECONDS = 10.0
-_PAGE_BYTES = 16_384  # an episode with its vector stays on one page of a WITHOUT ROWID table
+PAGE_BYTES = 16_384  # an episode with its vector stays on one page of a WITHOUT ROWID table
 _CACHE_KIB = 32 * 1024  # large batches over many users would spill out of the default of 2 MB
 _CHECKPOINT_PAGES = 4_000  # 64 MB of log
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -54,7 +54,7 @@ class Database:
             self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         self._connection = connection  # so that a failing pragma does not leave it open
-        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
@@ -89,6 +89,14 @@ class Database:
         with self._transaction("BEGIN") as connection:
             yield connection
 
+    def number(self, statement: str, parameters: Sequence[str]) -> int | None:
+        """Return the one number that a statement selects, None where it selects nothing."""
+        with self.lock, _explained(self.path):
+            if self._connection is None:
+                raise _closed(self.path)
+            found = self._connection.execute(statement, parameters).fetchone()
+        return None if found is None else int(found[0])
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, all or nothing."""
@@ -99,7 +107,7 @@ class Database:
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self.lock, _explained(self.path):
             if self._connection is None:
-                raise StoreUnavailableError(f"{self.path} is closed: open the store again")
+                raise _closed(self.path)
             connection = self._connection
             connection.execute(begin)
             try:
@@ -127,6 +135,10 @@ class Database:
                 self._connection = None
 
 
+def _closed(path: Path) -> StoreUnavailableError:
+    return StoreUnavailableError(f"{path} is closed: open the store again")
+
+
 def unavailable(path: Path, error: Exception) -> StoreUnavailableError:
     """Return the error for a file that cannot be opened, read or written."""
     return StoreUnavailableError(
@@ -145,8 +157,9 @@ def _explained(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         if code is not None and code & 0xFF in _DAMAGED:
             raise StoreDamagedError(
-                f"{path} is damaged or not a database ({error}): restore it from a backup, or "
-                "move it away to begin anew; other files in the folder are not affected"
+                f"{path} is damaged or not a database ({error}): restore a backup, or let "
+                "'persona-agent memory check' tell what of it is intact and 'persona-agent memory "
+                "rebuild' make it anew from that; other files in the folder are not affected"
             ) from error
         if isinstance(error, sqlite3.OperationalError):
             raise unavailable(path, error) from error

@@ -13,7 +13,7 @@ BATCH = 20
 """Episodes in one call of the model."""
 
 MOST_KNOWN = 200
-"""Known facts that one call shows, the latest ones: a prompt must not grow without bound."""
+"""Known facts that one call shows, the strongest ones: a prompt must not grow without bound."""
 
 
 async def distil(
@@ -36,8 +36,8 @@ async def distil(
     learned: dict[str, Fact] = {}
     for start in range(0, len(pending), BATCH):
         batch = tuple(pending[start : start + BATCH])
-        known = await asyncio.to_thread(facts.current, user_id)
-        inputs = DistilInputs(episodes=batch, facts=tuple(known[-MOST_KNOWN:]))
+        known = await asyncio.to_thread(facts.profile, user_id, limit=MOST_KNOWN)
+        inputs = DistilInputs(episodes=batch, facts=tuple(known))
         output = await model.ask(prompt, inputs)
         new = [one for one in (_learned(user_id, inputs, fact) for fact in output.facts) if one]
         stored = await asyncio.to_thread(facts.learn, user_id, new, batch)

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.errors import NotFoundError
-from persona_agent.memory import scan
 from persona_agent.memory.codec import (
     attach,
     check_batch,
-    check_limit,
-    check_vector,
     copied,
     encode,
+    micros,
     mismatch,
 )
+from persona_agent.memory.coded import Coded
+from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
+from persona_agent.memory.store import CheckedEpisodeStore, Question, no_episode, recalled
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Feedback, RecallBlend, Recalled
-
-_Stored = tuple[Episode, npt.NDArray[np.float32]]
+from persona_agent.schema import Episode, Feedback, Recalled
 
 
-class InMemoryEpisodeStore:
+class InMemoryEpisodeStore(CheckedEpisodeStore):
     """An :class:`~persona_agent.protocols.EpisodeStore` that lives as long as the process."""
 
     def __init__(self) -> None:
-        self._users: dict[str, dict[str, _Stored]] = {}
+        self._users: dict[str, _User] = {}
         self._lock = threading.RLock()
 
     def add(self, episodes: Sequence[Episode], vectors: Vectors) -> list[str]:
@@ -44,60 +43,17 @@ class InMemoryEpisodeStore:
         new = []
         with self._lock:
             self._check_dimension(matrix.shape[1])
+            changed: dict[str, _User] = {}
             for episode, vector in zip(episodes, matrix, strict=True):
-                mine = self._users.setdefault(episode.user_id, {})
-                if episode.id not in mine:
-                    mine[episode.id] = (copied(episode), vector.copy())
+                user_id = episode.user_id
+                mine = changed.get(user_id) or self._mine(user_id).copied()
+                changed[user_id] = mine
+                if episode.id not in mine.episodes:
+                    mine.episodes[episode.id] = copied(episode)
+                    mine.vectors[episode.id] = vector.copy()
                     new.append(episode.id)
+            self._users |= changed
         return new
-
-    def get(self, user_id: str, ids: Sequence[str]) -> list[Episode]:
-        """Return those of the named episodes that exist, in the order asked for."""
-        with self._lock:
-            mine = self._users.get(user_id, {})
-            return [copied(mine[id_][0]) for id_ in ids if id_ in mine]
-
-    def timeline(
-        self,
-        user_id: str,
-        *,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        limit: int | None = None,
-    ) -> list[Episode]:
-        """Return episodes in time order (ties by id); with ``limit`` the latest ones."""
-        selection = Selection(before=before, task=task, with_outcome=with_outcome)
-        with self._lock:
-            mine = [episode for episode, _ in self._users.get(user_id, {}).values()]
-        return scan.timeline(mine, selection, limit)
-
-    def recall(
-        self,
-        user_id: str,
-        vector: npt.NDArray[np.float32],
-        *,
-        limit: int,
-        blend: RecallBlend | None = None,
-        now: datetime | None = None,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        where: Mapping[str, str | int | float | bool] | None = None,
-    ) -> list[Recalled]:
-        """Return the best episodes, best first, exact over the user's rows, ties by newest."""
-        check_limit(limit)
-        query = check_vector(vector)
-        selection = Selection(before=before, task=task, with_outcome=with_outcome, where=where)
-        with self._lock:
-            self._check_dimension(query.shape[0])
-            mine = list(self._users.get(user_id, {}).values())
-        if not mine:
-            return []
-        episodes, vectors = zip(*mine, strict=True)
-        return scan.recall(
-            episodes, np.stack(vectors), query, selection, limit=limit, blend=blend, now=now
-        )
 
     def set_outcome(
         self,
@@ -109,26 +65,37 @@ class InMemoryEpisodeStore:
     ) -> Episode:
         """Attach an outcome or feedback, return the episode. Raises NotFoundError, InputError."""
         with self._lock:
-            mine = self._users.get(user_id, {})
-            if episode_id not in mine:
-                raise NotFoundError(f"user {user_id!r} has no episode {episode_id!r}")
-            old, vector = mine[episode_id]
-            mine[episode_id] = (attach(old, outcome, feedback), vector)
-            return copied(mine[episode_id][0])
+            mine = self._mine(user_id).copied()
+            if episode_id not in mine.episodes:
+                raise no_episode(user_id, episode_id)
+            episode = attach(mine.episodes[episode_id], outcome, feedback)
+            mine.episodes[episode_id] = episode
+            self._users[user_id] = mine
+        return copied(episode)
 
     def delete(self, user_id: str, ids: Sequence[str]) -> int:
         """Remove episodes; return how many there were."""
         with self._lock:
-            mine = self._users.get(user_id, {})
-            gone = [id_ for id_ in dict.fromkeys(ids) if mine.pop(id_, None) is not None]
-            if not mine:
+            mine = self._mine(user_id).copied()
+            gone = [id_ for id_ in dict.fromkeys(ids) if mine.episodes.pop(id_, None) is not None]
+            for id_ in gone:
+                del mine.vectors[id_]
+            if mine.episodes:
+                self._users[user_id] = mine
+            else:
                 self._users.pop(user_id, None)
-            return len(gone)
+        return len(gone)
 
     def forget(self, user_id: str) -> int:
         """Remove everything of a user; return how many episodes there were."""
         with self._lock:
-            return len(self._users.pop(user_id, {}))
+            gone = self._users.pop(user_id, None)
+        return 0 if gone is None else len(gone.episodes)
+
+    def get(self, user_id: str, ids: Sequence[str]) -> list[Episode]:
+        """Return those of the named episodes that exist, in the order asked for."""
+        mine = self._mine(user_id).episodes
+        return [copied(mine[id_]) for id_ in ids if id_ in mine]
 
     def users(self) -> list[str]:
         """Return the ids of all users with episodes, sorted."""
@@ -137,27 +104,35 @@ class InMemoryEpisodeStore:
 
     def count(self, user_id: str) -> int:
         """Return the number of a user's episodes."""
-        with self._lock:
-            return len(self._users.get(user_id, {}))
-
-    def vectors(self, user_id: str, ids: Sequence[str]) -> Vectors:
-        """Return the stored vectors of episodes, in the order asked for. Raises NotFoundError."""
-        with self._lock:
-            mine = self._users.get(user_id, {})
-            missing = [id_ for id_ in ids if id_ not in mine]
-            if missing:
-                raise NotFoundError(f"user {user_id!r} has no episode {missing[0]!r}")
-            rows = [mine[id_][1] for id_ in ids]
-            return np.stack(rows) if rows else np.zeros((0, self._dimension or 0), np.float32)
+        return len(self._mine(user_id).episodes)
 
     def close(self) -> None:
         """Do nothing: there are no files."""
 
+    def _timeline(self, user_id: str, selection: Selection, limit: int | None) -> list[Episode]:
+        return [copied(one) for one in self._mine(user_id).timeline(selection, limit)]
+
+    def _recall(self, user_id: str, question: Question) -> list[Recalled]:
+        self._check_dimension(question.vector.shape[0])
+        mine = self._mine(user_id)
+        if not mine.episodes:
+            return []
+        hits = question.hits(mine.rows, mine.column)
+        return [recalled(mine.episodes[mine.rows.ids[hit.row]], hit) for hit in hits]
+
+    def _vectors(
+        self, user_id: str, ids: Sequence[str]
+    ) -> tuple[Mapping[str, npt.NDArray[np.float32]], int]:
+        return self._mine(user_id).vectors, self._dimension or 0
+
+    def _mine(self, user_id: str) -> _User:
+        return self._users.get(user_id) or _User({}, {})
+
     @property
     def _dimension(self) -> int | None:
-        stored = (vector for mine in self._users.values() for _, vector in mine.values())
-        first = next(stored, None)
-        return None if first is None else len(first)
+        with self._lock:
+            first = next(iter(self._users.values()), None)
+        return None if first is None else len(next(iter(first.vectors.values())))
 
     def _check_dimension(self, dimension: int) -> None:
         stored = self._dimension
@@ -165,3 +140,55 @@ class InMemoryEpisodeStore:
             raise mismatch(
                 "this store", f"an embedder of dimension {stored}", f"one of dimension {dimension}"
             )
+
+
+class _User:
+    """One user's episodes and vectors by id; a write replaces the whole object.
+
+    So readers need no lock, and what is derived for them is derived once.
+    """
+
+    def __init__(
+        self, episodes: dict[str, Episode], vectors: dict[str, npt.NDArray[np.float32]]
+    ) -> None:
+        self.episodes = episodes
+        self.vectors = vectors
+        self._columns: dict[str, Coded] = {}
+        self._timelines: dict[tuple[str | None, bool], tuple[list[Episode], list[int]]] = {}
+
+    def copied(self) -> _User:
+        """Return another one to write to."""
+        return _User(dict(self.episodes), dict(self.vectors))
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All episodes as arrays."""
+        return Rows.of_episodes(list(self.episodes.values()), np.stack(list(self.vectors.values())))
+
+    def column(self, key: str) -> Coded:
+        """Return the metadata of all rows under a key."""
+        if key not in self._columns:
+            values = [self.episodes[id_].metadata.get(key) for id_ in self.rows.ids]
+            self._columns[key] = Coded.of(values)
+        return self._columns[key]
+
+    def timeline(self, selection: Selection, limit: int | None) -> list[Episode]:
+        """Return the selected episodes in time order, the latest ``limit`` ones."""
+        kind = (selection.task, selection.with_outcome)
+        if kind not in self._timelines:
+            self._timelines[kind] = self._timeline(*kind)
+        chosen, moments = self._timelines[kind]
+        end = len(chosen)
+        if selection.before is not None:
+            end = bisect_left(moments, selection.before)
+        return chosen[0 if limit is None else max(end - limit, 0) : end]
+
+    def _timeline(self, task: str | None, with_outcome: bool) -> tuple[list[Episode], list[int]]:
+        chosen = [
+            one
+            for one in self.episodes.values()
+            if (task is None or one.query.task_name == task)
+            and (one.outcome is not None or not with_outcome)
+        ]
+        chosen.sort(key=lambda one: (one.at, one.id))
+        return chosen, [micros(one.at) for one in chosen]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from persona_agent.errors import NotFoundError, StoreDamagedError
-from persona_agent.memory.codec import micros
+from persona_agent.memory.codec import check_limit, micros
 from persona_agent.memory.database import Database
+from persona_agent.memory.profile import MOST, strongest
 from persona_agent.memory.tables import MEMORY_TABLES
 from persona_agent.schema import Episode, Fact
 
@@ -26,6 +28,18 @@ _PUT = """
 _DISTILLED = """
     INSERT INTO distilled (user_id, episode_id, at, fingerprint) VALUES (?, ?, ?, ?)
     ON CONFLICT (user_id, episode_id) DO UPDATE SET fingerprint = excluded.fingerprint
+"""
+
+_FOR_EPISODE = """
+    SELECT body FROM fact_sources s
+    JOIN facts f ON f.user_id = s.user_id AND f.id = s.fact_id
+    WHERE s.user_id = ? AND s.episode_id = ? ORDER BY valid_from, id
+"""
+
+_SUPPORT = """
+    SELECT s.fact_id, d.at FROM fact_sources s
+    JOIN distilled d ON d.user_id = s.user_id AND d.episode_id = s.episode_id
+    WHERE s.user_id = ?
 """
 
 
@@ -96,6 +110,31 @@ class FactStore:
         with self._db.writing() as connection:
             _mark(connection, user_id, episodes)
 
+    def drop_sources(self, user_id: str, episode_ids: Sequence[str]) -> int:
+        """Take episodes out of the sources; return how many facts rested on nothing else.
+
+        Those facts are removed, superseded ones too. A fact that one of them had superseded does
+        not hold again: what replaced it was said, if nobody may know by now what it was.
+        """
+        gone = set(episode_ids)
+        removed = 0
+        with self._db.lock:
+            with self._db.writing() as connection:
+                for fact in self._resting_on(connection, user_id, gone):
+                    left = tuple(source for source in fact.sources if source not in gone)
+                    if left:
+                        _put(connection, fact.model_copy(update={"sources": left}))
+                    else:
+                        _delete(connection, fact)
+                        removed += 1
+                for table in ("fact_sources", "distilled"):
+                    connection.executemany(
+                        f"DELETE FROM {table} WHERE user_id = ? AND episode_id = ?",
+                        [(user_id, id_) for id_ in gone],
+                    )
+            self._db.purge()
+        return removed
+
     def forget(self, user_id: str) -> int:
         """Remove everything of a user; return how many facts there were."""
         with self._db.lock:
@@ -115,6 +154,26 @@ class FactStore:
             (user_id,),
         )
 
+    def profile(
+        self, user_id: str, *, limit: int = MOST, now: datetime | None = None
+    ) -> list[Fact]:
+        """Return those of the facts that hold that are best supported lately, oldest first.
+
+        Its size is bounded however long the user is known. ``now`` is the moment that ages are
+        counted from (default: the newest support of any fact). See ``profile.strongest``.
+        """
+        check_limit(limit)
+        facts = self.current(user_id)
+        if len(facts) <= limit:
+            return facts
+        support: dict[str, list[int]] = defaultdict(list)
+        with self._db.reading() as connection:
+            for fact_id, at in connection.execute(_SUPPORT, (user_id,)):
+                support[fact_id].append(at)
+        newest = max(max((micros(fact.valid_from), *support.get(fact.id, ()))) for fact in facts)
+        moment = newest if now is None else micros(now)
+        return strongest(facts, support, moment, limit)
+
     def history(self, user_id: str) -> list[Fact]:
         """Return all facts, superseded ones too, oldest first."""
         return self._select(
@@ -123,12 +182,15 @@ class FactStore:
 
     def for_episode(self, user_id: str, episode_id: str) -> list[Fact]:
         """Return the facts that rest on an episode, oldest first."""
-        return self._select(
-            "SELECT body FROM fact_sources s JOIN facts f "
-            "ON f.user_id = s.user_id AND f.id = s.fact_id "
-            "WHERE s.user_id = ? AND s.episode_id = ? ORDER BY valid_from, id",
-            (user_id, episode_id),
-        )
+        return self._select(_FOR_EPISODE, (user_id, episode_id))
+
+    def sources(self, user_id: str, fact_id: str) -> list[str]:
+        """Return the ids of the episodes that a fact rests on. Raises NotFoundError."""
+        with self._db.reading() as connection:
+            fact = self._one(connection, user_id, fact_id)
+        if fact is None:
+            raise NotFoundError(f"user {user_id!r} has no fact {fact_id!r}")
+        return list(fact.sources)
 
     def pending(self, user_id: str, episodes: Sequence[Episode]) -> list[Episode]:
         """Return those of the episodes that were not distilled as they are now.
@@ -141,7 +203,7 @@ class FactStore:
                     "SELECT episode_id, fingerprint FROM distilled WHERE user_id = ?", (user_id,)
                 ).fetchall()
             )
-        return [one for one in episodes if done.get(one.id) != _fingerprint(one)]
+        return [one for one in episodes if done.get(one.id) != fingerprint(one)]
 
     def watermark(self, user_id: str) -> datetime | None:
         """Return the moment of the latest episode that was distilled, None when none was."""
@@ -171,6 +233,16 @@ class FactStore:
         with self._db.reading() as connection:
             found = connection.execute(query, values).fetchall()
         return [self._decode(body) for (body,) in found]
+
+    def _resting_on(
+        self, connection: sqlite3.Connection, user_id: str, episode_ids: Iterable[str]
+    ) -> list[Fact]:
+        found: dict[str, Fact] = {}
+        for id_ in episode_ids:
+            for (body,) in connection.execute(_FOR_EPISODE, (user_id, id_)).fetchall():
+                fact = self._decode(body)
+                found[fact.id] = fact
+        return list(found.values())
 
     def _one(self, connection: sqlite3.Connection, user_id: str, fact_id: str) -> Fact | None:
         found = connection.execute(
@@ -223,6 +295,12 @@ def _put(connection: sqlite3.Connection, fact: Fact) -> None:
     )
 
 
+def _delete(connection: sqlite3.Connection, fact: Fact) -> None:
+    values = (fact.user_id, fact.id)
+    connection.execute("DELETE FROM facts WHERE user_id = ? AND id = ?", values)
+    connection.execute("DELETE FROM fact_sources WHERE user_id = ? AND fact_id = ?", values)
+
+
 def _supersede(connection: sqlite3.Connection, old: Fact, by: str, at: datetime) -> Fact:
     replaced = old.model_copy(update={"superseded_by": by, "superseded_at": at})
     _put(connection, replaced)
@@ -231,11 +309,11 @@ def _supersede(connection: sqlite3.Connection, old: Fact, by: str, at: datetime)
 
 def _mark(connection: sqlite3.Connection, user_id: str, episodes: Sequence[Episode]) -> None:
     connection.executemany(
-        _DISTILLED, [(user_id, one.id, micros(one.at), _fingerprint(one)) for one in episodes]
+        _DISTILLED, [(user_id, one.id, micros(one.at), fingerprint(one)) for one in episodes]
     )
 
 
-def _fingerprint(episode: Episode) -> int:
+def fingerprint(episode: Episode) -> int:
     """Return a number that changes when an outcome or a comment is attached to the episode."""
     comment = episode.feedback.comment if episode.feedback else ""
     known = f"{episode.outcome!r}\0{comment}".encode()

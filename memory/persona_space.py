@@ -14,6 +14,7 @@ from pydantic import Field
 from persona_agent.errors import InputError
 from persona_agent.memory.chroma_client import ChromaClient
 from persona_agent.memory.codec import check_limit, check_vector, mismatch
+from persona_agent.memory.erasure import rebuild
 from persona_agent.protocols import Vectors
 from persona_agent.schema.base import Record
 
@@ -138,6 +139,14 @@ class PersonaSpace:
             if there:
                 collection.delete(ids=[_key(user_id)])
         return there
+
+    def erase(self) -> None:
+        """Take deleted rows out of the index; ``erasure.clean`` does the rest of the folder.
+
+        Raises:
+            StoreUnavailableError: the folder or the server cannot be used.
+        """
+        rebuild(self._client, _COLLECTION)
 
     def close(self) -> None:
         """Release the folder or the connection. Idempotent."""

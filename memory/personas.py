@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,8 +76,10 @@ class SQLPersonaStore:
             if url.get_backend_name() == "sqlite":
                 event.listen(self._engine, "connect", _set_pragmas)
         try:
-            with self._explained():
-                _TABLES.create_all(self._engine)
+            with self._begin() as connection:
+                # Not create_all: it looks first, and another process may be faster.
+                for table in _TABLES.sorted_tables:
+                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         except Exception:
             self._engine.dispose()
             raise
@@ -115,30 +117,45 @@ class SQLPersonaStore:
         return self._all(Persona, _PERSONAS, user_id)
 
     def put(
-        self, persona: Persona, *, expected: str | None, revision: Revision | None = None
+        self,
+        persona: Persona,
+        *,
+        expected: str | None,
+        revision: Revision | None = None,
+        behind: Sequence[Persona] = (),
     ) -> None:
         """Store a version and make it the one in use (compare-and-swap).
+
+        Args:
+            persona: the new version.
+            expected: version that must be in use now (None: the user has none yet).
+            revision: stored in the same transaction.
+            behind: versions that it came from and that were never in use, oldest first; stored
+                before it in the same transaction.
 
         Raises:
             ConflictError: another version than ``expected`` is in use, or the version exists
                 already; nothing was written.
-            InputError: the revision is another user's.
+            InputError: the revision, or a version behind, is another user's.
         """
-        if revision is not None and revision.user_id != persona.user_id:
-            raise InputError(
-                f"the revision is of user {revision.user_id!r}, "
-                f"the persona of user {persona.user_id!r}"
-            )
+        others: list[Persona | Revision] = [*behind, *([revision] if revision else [])]
+        for other in others:
+            if other.user_id != persona.user_id:
+                raise InputError(
+                    f"the {type(other).__name__.lower()} is of user {other.user_id!r}, "
+                    f"the persona of user {persona.user_id!r}"
+                )
         user_id, version = persona.user_id, persona.version
         with self._begin() as connection:
             try:
                 # First, because it locks: whoever comes second waits here and then fails.
                 swapped = _swap(connection, user_id, version, expected)
-                connection.execute(
-                    _PERSONAS.insert().values(
-                        user_id=user_id, version=version, body=persona.model_dump_json()
+                for one in (*behind, persona):
+                    connection.execute(
+                        _PERSONAS.insert().values(
+                            user_id=user_id, version=one.version, body=one.model_dump_json()
+                        )
                     )
-                )
                 if revision is not None:
                     _insert_revision(connection, revision)
             except exc.IntegrityError as error:
@@ -230,8 +247,9 @@ class SQLPersonaStore:
             if isinstance(error, exc.IntegrityError):
                 raise
             raise StoreDamagedError(
-                f"{self._place} is damaged or not a database ({_reason(error)}): restore it from "
-                "a backup, or move it away to begin anew; episodes and facts are not affected"
+                f"{self._place} is damaged or not a database ({_reason(error)}): restore "
+                "a backup, or let 'persona-agent memory check' tell what of it is intact and "
+                "'persona-agent memory rebuild' make it anew; episodes and facts are not affected"
             ) from error
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from persona_agent.memory.codec import UNKNOWN_OUTCOME
+from persona_agent.memory.coded import Indices
 from persona_agent.memory.rows import Rows
 from persona_agent.protocols import Vectors
 from persona_agent.schema import RecallBlend
@@ -18,17 +19,18 @@ NEAR_DUPLICATE = 0.98
 
 _DAY = 86_400_000_000  # microseconds
 _CHUNK = 256
+_SPARE = 8  # rows that are scored beyond the limit, in case that some of the best are folded
 _DEFAULT_BLEND = RecallBlend()
 
 Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A row that was found: its index, blended score, and cosine similarity."""
+class Hit(NamedTuple):
+    """A row that was found: its place in the rows, blended score, and cosine similarity."""
 
-    index: int
+    row: int
     score: float
     similarity: float
 
@@ -40,7 +42,7 @@ def rank(
     limit: int,
     blend: RecallBlend | None = None,
     now: int | None = None,
-    mask: npt.NDArray[np.bool_] | None = None,
+    mask: Flags | None = None,
 ) -> list[Hit]:
     """Return the best rows, best first; ties keep the order of the rows (newest first, then id).
 
@@ -53,14 +55,16 @@ def rank(
             row. What lies after it has age 0.
         mask: which rows take part, shape (n,); default: all.
     """
-    candidates = np.arange(len(rows)) if mask is None else np.flatnonzero(mask)
-    if limit == 0 or candidates.size == 0:
+    count = len(rows) if mask is None else int(np.count_nonzero(mask))
+    if limit == 0 or count == 0:
         return []
-    similarity = cosines(rows.vectors, vector)
-    score = _blended(rows, similarity, blend or _DEFAULT_BLEND, now)
-    order = _best_first(score[candidates], head=2 * limit + 16)
-    kept = _folded((candidates[block] for block in order), rows, limit)
-    return [Hit(index, float(score[index]), float(similarity[index])) for index in kept]
+    scorer = _Scorer(rows, vector, blend or _DEFAULT_BLEND, now)
+    hits: list[Hit] = []
+    for block in _blocks(scorer.best_first(mask, count, head=limit + _SPARE), first=limit):
+        hits += _unfolded(rows, block, hits, limit - len(hits))
+        if len(hits) == limit:
+            break
+    return hits
 
 
 def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
@@ -69,58 +73,119 @@ def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
     Equal rows get equal values wherever they stand, which ``vectors @ vector`` does not promise:
     BLAS sums the rows of a block and the rows of the remainder in different orders.
     """
-    products: Floats = np.einsum("ij,j->i", vectors, vector).astype(np.float64)
-    return np.clip(products, -1.0, 1.0)
+    return _clipped(np.einsum("ij,j->i", vectors, vector).astype(np.float64))
 
 
-def _blended(rows: Rows, similarity: Floats, blend: RecallBlend, now: int | None) -> Floats:
+class _Ranked(NamedTuple):
+    """Some rows with their scores and cosines; all of shape (k,)."""
+
+    rows: Indices
+    scores: Floats
+    cosines: Floats
+
+    def only(self, which: Flags | Indices | slice) -> _Ranked:
+        return _Ranked(self.rows[which], self.scores[which], self.cosines[which])
+
+    def best_first(self) -> _Ranked:
+        return self.only(np.argsort(-self.scores, kind="stable"))
+
+
+class _Scorer:
     """similarity * cosine + recency * 0.5 ** (age / half_life) + value * has_outcome."""
-    score = blend.similarity * similarity
-    if blend.recency:
-        moment = int(rows.at[0]) if now is None else now
-        half_lives = np.maximum(moment - rows.at, 0) / (blend.half_life_days * _DAY)
-        score = score + blend.recency * np.exp2(-half_lives)
-    if blend.value:
-        score = score + blend.value * (rows.outcomes != UNKNOWN_OUTCOME)
-    return score
+
+    def __init__(
+        self, rows: Rows, vector: npt.NDArray[np.float32], blend: RecallBlend, now: int | None
+    ) -> None:
+        self._vectors = rows.vectors
+        self._vector = vector
+        self._weight = blend.similarity
+        self._terms: list[Floats] = []
+        if blend.recency:
+            moment = int(rows.at[0]) if now is None else now
+            half_lives = np.maximum(moment - rows.at, 0) / (blend.half_life_days * _DAY)
+            self._terms.append(blend.recency * np.exp2(-half_lives))
+        if blend.value:
+            self._terms.append(blend.value * (rows.outcomes != UNKNOWN_OUTCOME))
+
+    def best_first(self, mask: Flags | None, count: int, *, head: int) -> Iterator[_Ranked]:
+        """Yield the masked rows, ``count`` of them: at least ``head`` of the best, then the rest.
+
+        BLAS finds the head fast, but not exactly: a float32 sum of d products of two unit vectors
+        is off by less than d * 2**-24 (Higham, Accuracy and Stability of Numerical Algorithms,
+        3.1), and so two such sums differ by less than twice that. What is within this bound of
+        the bar is scored again, and what is surely above it is the head.
+        """
+        if count <= head:
+            yield self._scored(_chosen(mask, count)).best_first()
+            return
+        rough = self._blended(_clipped(self._vectors @ self._vector))
+        if mask is not None:
+            rough = rough[mask]
+        bar = np.partition(rough, count - head)[count - head]
+        error = 1.01 * self._weight * len(self._vector) * 2.0**-23 + 1e-12
+        close = np.flatnonzero(rough >= bar - 2 * error)
+        near = self._scored(close if mask is None else np.flatnonzero(mask)[close])
+        ranked = near.only(near.scores >= bar - error).best_first()
+        yield ranked
+        rest = np.setdiff1d(_chosen(mask, len(self._vectors)), ranked.rows)
+        yield self._scored(rest).best_first()
+
+    def _scored(self, rows: Indices) -> _Ranked:
+        exact = cosines(self._vectors[rows], self._vector)
+        return _Ranked(rows, self._blended(exact, rows), exact)
+
+    def _blended(
+        self, similarity: npt.NDArray[np.floating[Any]], rows: Indices | None = None
+    ) -> Floats:
+        score: npt.NDArray[Any] = self._weight * similarity
+        for term in self._terms:
+            score = score + (term if rows is None else term[rows])
+        return score
 
 
-def _best_first(score: Floats, *, head: int) -> Iterator[Indices]:
-    """Yield indices in blocks, best first, ties in their order: the head, the rest if asked for."""
-    rest = np.arange(len(score))
-    if head < len(score):
-        bar = np.partition(score, len(score) - head)[len(score) - head]
-        above = score >= bar  # with all ties of the last one, or their order would be arbitrary
-        yield from _ordered(score, np.flatnonzero(above))
-        rest = np.flatnonzero(~above)
-    yield from _ordered(score, rest)
+def _clipped(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    clipped: npt.NDArray[Any] = np.minimum(np.maximum(values, -1.0), 1.0)
+    return clipped
 
 
-def _ordered(score: Floats, indices: Indices) -> Iterator[Indices]:
-    order = indices[np.argsort(-score[indices], kind="stable")]
-    for start in range(0, len(order), _CHUNK):
-        yield order[start : start + _CHUNK]
+def _blocks(parts: Iterator[_Ranked], first: int) -> Iterator[_Ranked]:
+    """Yield the ranking in small blocks: mostly, the first one is enough."""
+    size = first
+    for ranked in parts:
+        start = 0
+        while start < len(ranked.rows):
+            yield ranked.only(slice(start, start + size))
+            start, size = start + size, _CHUNK
 
 
-def _folded(blocks: Iterator[Indices], rows: Rows, limit: int) -> list[int]:
-    """Return the first ``limit`` rows that are no near-duplicate of a better one that is kept."""
-    kept: list[int] = []
-    for block in blocks:
-        if kept:
-            block = block[~_near(rows, block, np.asarray(kept)).any(axis=1)]
-        near = _near(rows, block, block)
-        alive = np.ones(len(block), dtype=np.bool_)
-        for position, index in enumerate(block.tolist()):
-            if alive[position]:
-                kept.append(index)
-                if len(kept) == limit:
-                    return kept
-                alive &= ~near[position]
-    return kept
+def _unfolded(rows: Rows, block: _Ranked, better: list[Hit], limit: int) -> list[Hit]:
+    """Return the first rows that are no near-duplicate of a better one, which is kept itself."""
+    hits = [Hit(*hit) for hit in zip(*(part.tolist() for part in block), strict=True)]
+    vectors, outcomes = rows.vectors[block.rows], rows.outcomes[block.rows]
+    near = _near(vectors, outcomes, vectors, outcomes)
+    alive = np.ones(len(hits), dtype=np.bool_)
+    if better:
+        kept = np.asarray([hit.row for hit in better])
+        near_kept = _near(vectors, outcomes, rows.vectors[kept], rows.outcomes[kept])
+        alive = np.logical_not(np.any(near_kept, axis=1))
+    elif np.count_nonzero(near) == len(hits):  # each is near itself alone
+        return hits[:limit]
+    unfolded: list[Hit] = []
+    for place, hit in enumerate(hits):
+        if alive[place]:
+            unfolded.append(hit)
+            if len(unfolded) == limit:
+                break
+            alive &= ~near[place]
+    return unfolded
 
 
-def _near(rows: Rows, some: Indices, others: Indices) -> npt.NDArray[np.bool_]:
+def _near(some: Vectors, outcomes: Codes, others: Vectors, of_others: Codes) -> Flags:
     """Tell which pairs ask the same with the same outcome; shape (len(some), len(others))."""
-    alike = rows.vectors[some] @ rows.vectors[others].T >= NEAR_DUPLICATE
-    same: npt.NDArray[np.bool_] = rows.outcomes[some][:, None] == rows.outcomes[others][None, :]
-    return np.logical_and(alike, same)
+    alike: Flags = some @ others.T >= NEAR_DUPLICATE
+    alike &= outcomes[:, None] == of_others
+    return alike
+
+
+def _chosen(mask: Flags | None, count: int) -> Indices:
+    return np.arange(count) if mask is None else np.flatnonzero(mask)

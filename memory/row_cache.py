@@ -1,33 +1,79 @@
-"""A bounded cache of users' rows in memory."""
+"""A bounded cache of what recall needs of users, in memory."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 
+from persona_agent.memory.coded import Coded
 from persona_agent.memory.rows import Rows
-from persona_agent.memory.selection import Metadata
+from persona_agent.schema import Episode
+
+_BYTES_OF_AN_EPISODE = 2_000  # the objects of a decoded one, without its texts; measured
+
+_LARGEST = 4  # times the limit, for one user alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedUser:
-    """What is in memory of a user: the rows as of ``stamp``, and metadata once it was asked for."""
+    """What is in memory of a user as of ``stamp``, which changes with every write.
+
+    Attributes:
+        stamp: tells this state from others.
+        rows: all episodes as arrays.
+        columns: metadata of all rows, under the keys that filters named so far.
+        episodes: those that were recalled so far, by id.
+        nbytes_of_episodes: memory that they take, about.
+    """
 
     stamp: int
     rows: Rows
-    metadata: Mapping[str, Metadata] | None = None
-    metadata_bytes: int = 0
+    columns: Mapping[str, Coded] = field(default_factory=dict)
+    episodes: Mapping[str, Episode] = field(default_factory=dict)
+    nbytes_of_episodes: int = 0
 
     @property
     def nbytes(self) -> int:
         """Memory taken, about."""
-        return self.rows.nbytes + self.metadata_bytes
+        columns = sum(column.nbytes for column in self.columns.values())
+        return self.rows.nbytes + columns + self.nbytes_of_episodes
+
+    def with_columns(self, columns: Mapping[str, Coded]) -> CachedUser:
+        """Return the user with more metadata."""
+        return replace(self, columns={**self.columns, **columns})
+
+    def with_episodes(self, episodes: Mapping[str, Episode], length: int) -> CachedUser:
+        """Return the user with more episodes, whose JSON has this length in all."""
+        return replace(
+            self,
+            episodes={**self.episodes, **episodes},
+            nbytes_of_episodes=self.nbytes_of_episodes
+            + _BYTES_OF_AN_EPISODE * len(episodes)
+            + 2 * length,
+        )
+
+    def after_outcome(self, episode_id: str, code: int) -> CachedUser:
+        """Return the user after an episode was given an outcome or feedback."""
+        others = {id_: one for id_, one in self.episodes.items() if id_ != episode_id}
+        return replace(self, rows=self.rows.with_outcome(episode_id, code), episodes=others)
+
+    def after_add(self, new: Rows) -> CachedUser:
+        """Return the user after episodes were added."""
+        return replace(self, rows=self.rows.merged(new), columns={})
+
+    def after_delete(self, ids: Collection[str]) -> CachedUser:
+        """Return the user after episodes were deleted."""
+        return CachedUser(self.stamp, self.rows.without(ids))
 
 
 class RowCache:
-    """Keeps the most recently used users up to a number of bytes. Thread-safe."""
+    """Keeps the most recently used users up to a number of bytes. Thread-safe.
+
+    One user alone may take up to four times as much: the rows of a larger user than the limit would
+    otherwise be read from the disk with every call.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -53,25 +99,29 @@ class RowCache:
             return found
 
     def put(self, user_id: str, entry: CachedUser) -> None:
-        """Keep a user, at the cost of those unused for longest; not one beyond the limit alone."""
+        """Keep a user, at the cost of those unused for longest."""
         with self._lock:
             self._drop(user_id)
-            if entry.nbytes > self._limit:
+            if entry.nbytes > _LARGEST * self._limit:
                 return
             self._users[user_id] = entry
             self._bytes += entry.nbytes
-            while self._bytes > self._limit:
+            while self._bytes > self._limit and len(self._users) > 1:
                 self._drop(next(iter(self._users)))
 
     def change(
-        self, user_id: str, before: int | None, after: int, change: Callable[[Rows], Rows]
+        self,
+        user_id: str,
+        before: int | None,
+        after: int,
+        change: Callable[[CachedUser], CachedUser],
     ) -> None:
         """Follow a write that led from one stamp to the next; drop what is not as of ``before``."""
         found = self.get(user_id, before) if before is not None else None
         if found is None:
             self.drop(user_id)
         else:
-            self.put(user_id, CachedUser(stamp=after, rows=change(found.rows)))
+            self.put(user_id, replace(change(found), stamp=after))
 
     def drop(self, user_id: str) -> None:
         """Forget a user."""

@@ -1,4 +1,4 @@
-"""One user's episodes as arrays: all that recall needs to score them."""
+"""One user's episodes as arrays: all that recall needs to score and to filter them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.memory.codec import micros, outcome_code
+from persona_agent.memory.coded import Coded, Indices
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode
 
@@ -23,37 +24,33 @@ class Rows:
         ids: episode ids.
         at: moments in microseconds since 1970, int64.
         outcomes: codes of the outcomes, int64, 0 where unknown.
-        tasks: task names, as objects.
+        tasks: task names.
         vectors: float32, shape (n, dimension).
     """
 
     ids: list[str]
     at: npt.NDArray[np.int64]
     outcomes: npt.NDArray[np.int64]
-    tasks: npt.NDArray[np.object_]
+    tasks: Coded
     vectors: Vectors
 
     @classmethod
     def of(
         cls,
         ids: Sequence[str],
-        at: Sequence[int] | npt.NDArray[np.int64],
-        outcomes: Sequence[int] | npt.NDArray[np.int64],
-        tasks: Sequence[str] | npt.NDArray[np.object_],
+        at: Sequence[int],
+        outcomes: Sequence[int],
+        tasks: Sequence[str],
         vectors: Vectors,
     ) -> Rows:
         """Return columns, given in any order, sorted."""
-        moments = np.asarray(at, dtype=np.int64)
-        newest_first = (-moments).tolist()
-        order = sorted(range(len(ids)), key=lambda i: (newest_first[i], ids[i]))
-        index = np.asarray(order, dtype=np.intp)
         return cls(
-            ids=[ids[i] for i in order],
-            at=moments[index],
-            outcomes=np.asarray(outcomes, dtype=np.int64)[index],
-            tasks=np.asarray(tasks, dtype=np.object_)[index],
-            vectors=vectors[index],
-        )
+            ids=list(ids),
+            at=np.asarray(at, dtype=np.int64),
+            outcomes=np.asarray(outcomes, dtype=np.int64),
+            tasks=Coded.of(tasks),
+            vectors=vectors,
+        )._sorted()
 
     @classmethod
     def of_episodes(cls, episodes: Sequence[Episode], vectors: Vectors) -> Rows:
@@ -77,13 +74,15 @@ class Rows:
 
     def merged(self, other: Rows) -> Rows:
         """Return these rows and others, whose ids must be new."""
-        return Rows.of(
-            self.ids + other.ids,
-            np.concatenate([self.at, other.at]),
-            np.concatenate([self.outcomes, other.outcomes]),
-            np.concatenate([self.tasks, other.tasks]),
-            np.concatenate([self.vectors, other.vectors]),
+        both = Rows(
+            ids=other.ids + self.ids,
+            at=np.concatenate([other.at, self.at]),
+            outcomes=np.concatenate([other.outcomes, self.outcomes]),
+            tasks=other.tasks.followed_by(self.tasks),
+            vectors=np.concatenate([other.vectors, self.vectors]),
         )
+        newer = len(self) == 0 or len(other) == 0 or other.at[-1] > self.at[0]
+        return both if newer else both._sorted()
 
     def with_outcome(self, episode_id: str, code: int) -> Rows:
         """Return the rows with one outcome changed."""
@@ -94,11 +93,20 @@ class Rows:
     def without(self, ids: Collection[str]) -> Rows:
         """Return the rows that are left when some are deleted."""
         gone = frozenset(ids)
-        keep = np.asarray([id_ not in gone for id_ in self.ids], dtype=np.bool_)
+        return self._taken(
+            np.asarray([i for i, id_ in enumerate(self.ids) if id_ not in gone], int)
+        )
+
+    def _sorted(self) -> Rows:
+        newest_first = (-self.at).tolist()
+        order = sorted(range(len(self)), key=lambda i: (newest_first[i], self.ids[i]))
+        return self._taken(np.asarray(order, dtype=np.intp))
+
+    def _taken(self, order: Indices) -> Rows:
         return Rows(
-            ids=[id_ for id_ in self.ids if id_ not in gone],
-            at=self.at[keep],
-            outcomes=self.outcomes[keep],
-            tasks=self.tasks[keep],
-            vectors=self.vectors[keep],
+            ids=[self.ids[i] for i in order.tolist()],
+            at=self.at[order],
+            outcomes=self.outcomes[order],
+            tasks=self.tasks.take(order),
+            vectors=self.vectors[order],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,63 +10,59 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.memory.codec import UNKNOWN_OUTCOME, micros
+from persona_agent.memory.coded import Coded, Scalar
 from persona_agent.memory.rows import Rows
-from persona_agent.schema import Episode
 
-Scalar = str | int | float | bool
 Metadata = Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Filters, all of which must hold; the default selects everything.
 
-    ``before`` keeps episodes strictly earlier, ``task`` those whose ``task_name`` equals it,
-    ``with_outcome`` those whose outcome is known, ``where`` those whose metadata has every given
-    key with an equal value (``True`` is not ``1``).
+    ``before`` (microseconds since 1970) keeps episodes strictly earlier, ``task`` those whose
+    ``task_name`` equals it, ``with_outcome`` those whose outcome is known, ``where`` those whose
+    metadata has every given key with an equal value (``True`` is not ``1``).
     """
 
-    before: datetime | None = None
+    before: int | None = None
     task: str | None = None
     with_outcome: bool = False
     where: Metadata | None = None
 
-    def __post_init__(self) -> None:
-        if self.before is not None:
-            micros(self.before)  # refuses a moment without a time zone
+    @classmethod
+    def of(
+        cls,
+        *,
+        before: datetime | None,
+        task: str | None,
+        with_outcome: bool,
+        where: Metadata | None = None,
+    ) -> Selection:
+        """Return the filters of a call. Raises InputError for a moment without a time zone."""
+        return cls(None if before is None else micros(before), task, with_outcome, where or None)
 
-    def matches(self, episode: Episode) -> bool:
-        """Tell whether an episode is selected."""
-        return (
-            (self.before is None or episode.at < self.before)
-            and (self.task is None or episode.query.task_name == self.task)
-            and (not self.with_outcome or episode.outcome is not None)
-            and (not self.where or has(episode.metadata, self.where))
-        )
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The metadata that the filters compare."""
+        return tuple(self.where or ())
 
-    def mask(self, rows: Rows, metadata: Mapping[str, Metadata]) -> npt.NDArray[np.bool_]:
-        """Tell for each row whether it is selected; shape (n,).
+    def mask(self, rows: Rows, column: Callable[[str], Coded]) -> npt.NDArray[np.bool_] | None:
+        """Tell for each row whether it is selected; shape (n,). None: all are.
 
-        ``metadata`` maps episode ids to their metadata; it is only read where ``where`` is given.
+        ``column`` returns the metadata of all rows under a key; it is asked for ``keys`` only.
         """
-        mask = np.ones(len(rows), dtype=np.bool_)
+        masks: list[npt.NDArray[np.bool_]] = []
         if self.before is not None:
-            mask &= rows.at < micros(self.before)
+            masks.append(rows.at < self.before)
         if self.task is not None:
-            mask &= rows.tasks == self.task
+            masks.append(rows.tasks.equals(self.task))
         if self.with_outcome:
-            mask &= rows.outcomes != UNKNOWN_OUTCOME
-        if self.where:
-            for index in np.flatnonzero(mask):
-                mask[index] = has(metadata.get(rows.ids[index], {}), self.where)
+            masks.append(rows.outcomes != UNKNOWN_OUTCOME)
+        masks += [column(key).equals(value) for key, value in (self.where or {}).items()]
+        if not masks:
+            return None
+        mask = masks[0]
+        for another in masks[1:]:
+            mask &= another
         return mask
-
-
-def has(metadata: Metadata, wanted: Metadata) -> bool:
-    """Tell whether metadata has every wanted key with an equal value."""
-    return all(
-        key in metadata
-        and metadata[key] == value
-        and isinstance(metadata[key], bool) == isinstance(value, bool)
-        for key, value in wanted.items()
-    )

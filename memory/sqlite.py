@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.errors import NotFoundError
 from persona_agent.memory import episode_sql as sql
 from persona_agent.memory.codec import (
     attach,
     check_batch,
-    check_limit,
-    check_vector,
     decode,
     encode,
-    micros,
     outcome_code,
 )
 from persona_agent.memory.database import Database
-from persona_agent.memory.recall import rank
 from persona_agent.memory.row_cache import CachedUser, RowCache
 from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
+from persona_agent.memory.store import CheckedEpisodeStore, Question, no_episode, recalled
 from persona_agent.memory.tables import MEMORY_TABLES
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Feedback, RecallBlend, Recalled
+from persona_agent.schema import Episode, Feedback, Recalled
 
 CACHE_BYTES = 64 * 1024 * 1024
 
 
-class SQLiteEpisodeStore:
+class SQLiteEpisodeStore(CheckedEpisodeStore):
     """An :class:`~persona_agent.protocols.EpisodeStore` in one file.
 
     What a user's recall needs is held in memory, up to ``cache_bytes`` over all users; writes of
@@ -73,18 +66,19 @@ class SQLiteEpisodeStore:
         if not episodes:
             return []
         matrix = check_batch(episodes, vectors)
-        rows = [sql.row(episode, vector) for episode, vector in zip(episodes, matrix, strict=True)]
+        # In the order of the table, so that a large batch touches each page once.
+        order = sorted(range(len(episodes)), key=lambda i: (episodes[i].user_id, episodes[i].id))
         with self._db.lock:
             with self._db.writing() as connection:
                 sql.claim(connection, self._db.path, self._embedder, matrix.shape[1])
-                # In the order of the table, so that a large batch touches each page once.
-                order = sorted(range(len(rows)), key=lambda i: rows[i][:2])
-                new = sorted(i for i in order if sql.insert(connection, rows[i]))
+                new = sorted(
+                    i for i in order if sql.insert(connection, sql.row(episodes[i], matrix[i]))
+                )
                 by_user: dict[str, list[int]] = defaultdict(list)
                 for index in new:
                     by_user[episodes[index].user_id].append(index)
                 changes = [
-                    sql.change(connection, user_id, _merging(episodes, matrix, added))
+                    sql.change(connection, user_id, _adding(episodes, matrix, added))
                     for user_id, added in by_user.items()
                 ]
             self._follow(changes)
@@ -103,7 +97,7 @@ class SQLiteEpisodeStore:
             with self._db.writing() as connection:
                 body = sql.bodies(connection, user_id, [episode_id]).get(episode_id)
                 if body is None:
-                    raise NotFoundError(f"user {user_id!r} has no episode {episode_id!r}")
+                    raise no_episode(user_id, episode_id)
                 episode = attach(decode(body, self._db.path), outcome, feedback)
                 code = outcome_code(episode.outcome)
                 connection.execute(
@@ -111,7 +105,7 @@ class SQLiteEpisodeStore:
                     (code, encode(episode), user_id, episode_id),
                 )
                 change = sql.change(
-                    connection, user_id, lambda rows: rows.with_outcome(episode_id, code)
+                    connection, user_id, lambda user: user.after_outcome(episode_id, code)
                 )
             self._follow([change])
         return episode
@@ -127,7 +121,7 @@ class SQLiteEpisodeStore:
                 )
                 if not gone:
                     return 0
-                change = sql.change(connection, user_id, lambda rows: rows.without(gone))
+                change = sql.change(connection, user_id, lambda user: user.after_delete(gone))
             self._follow([change])
             self._db.purge()
         return len(gone)
@@ -150,67 +144,21 @@ class SQLiteEpisodeStore:
             found = sql.bodies(connection, user_id, ids)
         return [decode(found[id_], self._db.path) for id_ in ids if id_ in found]
 
-    def timeline(
-        self,
-        user_id: str,
-        *,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        limit: int | None = None,
-    ) -> list[Episode]:
-        """Return episodes in time order (ties by id); with ``limit`` the latest ones."""
-        check_limit(limit)
+    def _timeline(self, user_id: str, selection: Selection, limit: int | None) -> list[Episode]:
         with self._db.reading() as connection:
-            found = sql.timeline(
-                connection,
-                user_id,
-                before=before,
-                task=task,
-                with_outcome=with_outcome,
-                limit=limit,
-            )
+            found = sql.timeline(connection, user_id, selection, limit)
         return [decode(body, self._db.path) for body in found]
 
-    def recall(
-        self,
-        user_id: str,
-        vector: npt.NDArray[np.float32],
-        *,
-        limit: int,
-        blend: RecallBlend | None = None,
-        now: datetime | None = None,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        where: Mapping[str, str | int | float | bool] | None = None,
-    ) -> list[Recalled]:
-        """Return the best episodes, best first, exact over the user's rows, ties by newest."""
-        check_limit(limit)
-        query = check_vector(vector)
-        selection = Selection(before=before, task=task, with_outcome=with_outcome, where=where)
-        moment = now or before
-        with self._db.reading() as connection:
-            sql.check_embedder(connection, self._db.path, self._embedder, query.shape[0])
-            user = self._user(connection, user_id, with_metadata=bool(where))
-            hits = rank(
-                user.rows,
-                query,
-                limit=limit,
-                blend=blend,
-                now=None if moment is None else micros(moment),
-                mask=selection.mask(user.rows, user.metadata or {}),
-            )
-            ids = [user.rows.ids[hit.index] for hit in hits]
-            found = sql.bodies(connection, user_id, ids)
-        return [
-            Recalled(
-                episode=decode(found[id_], self._db.path),
-                score=hit.score,
-                similarity=hit.similarity,
-            )
-            for id_, hit in zip(ids, hits, strict=True)
-        ]
+    def _recall(self, user_id: str, question: Question) -> list[Recalled]:
+        # Other calls run while this one computes. A write in between shows in the user's stamp.
+        while True:
+            user = self._user(user_id, question)
+            hits = question.hits(user.rows, user.columns.__getitem__)
+            ids = [user.rows.ids[hit.row] for hit in hits]
+            missing = [id_ for id_ in ids if id_ not in user.episodes]
+            whole = self._read(user_id, user, missing) if missing else user
+            if whole is not None:
+                return [recalled(whole.episodes[i], hit) for i, hit in zip(ids, hits, strict=True)]
 
     def users(self) -> list[str]:
         """Return the ids of all users with episodes, sorted."""
@@ -229,15 +177,11 @@ class SQLiteEpisodeStore:
             ).fetchone()
         return int(found[0])
 
-    def vectors(self, user_id: str, ids: Sequence[str]) -> Vectors:
-        """Return the stored vectors of episodes, in the order asked for. Raises NotFoundError."""
+    def _vectors(
+        self, user_id: str, ids: Sequence[str]
+    ) -> tuple[Mapping[str, npt.NDArray[np.float32]], int]:
         with self._db.reading() as connection:
-            found = sql.vectors(connection, user_id, ids)
-            missing = [id_ for id_ in ids if id_ not in found]
-            if missing:
-                raise NotFoundError(f"user {user_id!r} has no episode {missing[0]!r}")
-            stored = sql.matrix(connection, self._db.path, [found[id_] for id_ in ids])
-        return stored.copy()
+            return sql.vectors(connection, self._db.path, user_id, ids)
 
     def close(self) -> None:
         """Release files. Idempotent."""
@@ -246,21 +190,41 @@ class SQLiteEpisodeStore:
 
     # --- rows in memory -------------------------------------------------------------------------
 
-    def _user(
-        self, connection: sqlite3.Connection, user_id: str, *, with_metadata: bool
-    ) -> CachedUser:
-        """Return what recall needs of a user as of this transaction, from memory if it is there."""
-        stamp = sql.stamp(connection, user_id)
-        user = self._cache.get(user_id, stamp) if stamp is not None else None
-        if user is not None and (user.metadata is not None or not with_metadata):
+    def _user(self, user_id: str, question: Question) -> CachedUser:
+        """Return what recall needs of a user as of now, from memory if it is there."""
+        user = self._cached(user_id, self._db.number(sql.STAMP_OF, (user_id,)), question)
+        if user is not None and all(key in user.columns for key in question.selection.keys):
             return user
-        if user is None:
-            rows = sql.rows(connection, self._db.path, user_id)
-            user = CachedUser(stamp=stamp or 0, rows=rows)
-        if with_metadata:
-            metadata, size = sql.metadata(connection, user_id)
-            user = replace(user, metadata=metadata, metadata_bytes=size)
-        if stamp is not None:
+        with self._db.reading() as connection:
+            stamp = sql.stamp(connection, user_id)
+            user = self._cached(user_id, stamp, question)
+            if user is None:
+                dimension = question.vector.shape[0]
+                sql.check_embedder(connection, self._db.path, self._embedder, dimension)
+                user = CachedUser(stamp or 0, sql.rows(connection, self._db.path, user_id))
+            keys = [key for key in question.selection.keys if key not in user.columns]
+            if keys:
+                columns = sql.columns(connection, user_id, user.rows.ids, keys)
+                user = user.with_columns(columns)
+            if stamp is not None:
+                self._cache.put(user_id, user)
+        return user
+
+    def _cached(self, user_id: str, stamp: int | None, question: Question) -> CachedUser | None:
+        user = None if stamp is None else self._cache.get(user_id, stamp)
+        if user is None or user.rows.vectors.shape[1:] != question.vector.shape:
+            return None
+        return user
+
+    def _read(self, user_id: str, user: CachedUser, ids: Sequence[str]) -> CachedUser | None:
+        """Return the user with these episodes too; None if the user was written to meanwhile."""
+        with self._db.reading() as connection:
+            if sql.stamp(connection, user_id) != user.stamp:
+                return None
+            bodies = sql.bodies(connection, user_id, ids)
+            episodes = {id_: decode(body, self._db.path) for id_, body in bodies.items()}
+            user = user.with_episodes(episodes, sum(map(len, bodies.values())))
+            # Before the lock is given back, or it could come after the user was forgotten.
             self._cache.put(user_id, user)
         return user
 
@@ -269,7 +233,9 @@ class SQLiteEpisodeStore:
             self._cache.change(change.user_id, change.before, change.after, change.apply)
 
 
-def _merging(
+def _adding(
     episodes: Sequence[Episode], matrix: Vectors, added: Sequence[int]
-) -> Callable[[Rows], Rows]:
-    return lambda rows: rows.merged(Rows.of_episodes([episodes[i] for i in added], matrix[added]))
+) -> Callable[[CachedUser], CachedUser]:
+    return lambda user: user.after_add(
+        Rows.of_episodes([episodes[i] for i in added], matrix[added])
+    )

@@ -62,11 +62,20 @@ def export_user(memory: Memory, user_id: str) -> Iterator[str]:
         yield _line("revision", revision)
 
 
-def import_lines(memory: Memory, lines: Iterable[str]) -> dict[str, int]:
+def import_lines(
+    memory: Memory,
+    lines: Iterable[str],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, int]:
     """Store exported lines, of one or more users; return how many records of each kind were new.
 
     All lines are checked before anything is written. What is stored already stays as it is, so an
     import that was interrupted is simply run again.
+
+    Args:
+        memory: where to.
+        lines: as :func:`export_user` yields them; blank ones are skipped.
+        progress: called with the episodes stored so far and all of them.
 
     Raises:
         InputError: a line is not valid; the message names its number.
@@ -78,7 +87,7 @@ def import_lines(memory: Memory, lines: Iterable[str]) -> dict[str, int]:
             kind, record = _parsed(number, line)
             records[kind].append(record)
     new = Counter({kind: 0 for kind in _KINDS if kind not in ("user", "distilled")})
-    new["episode"] = _add_episodes(memory, records["episode"])
+    new["episode"] = _add_episodes(memory, records["episode"], progress)
     new["fact"] = len(memory.facts.add(records["fact"]))
     for mark in records["distilled"]:
         stored = memory.episodes.get(mark.user_id, mark.episode_ids)
@@ -89,7 +98,8 @@ def import_lines(memory: Memory, lines: Iterable[str]) -> dict[str, int]:
 
 
 def _line(kind: str, record: Record) -> str:
-    return json.dumps({"kind": kind, **record.model_dump(mode="json")}, ensure_ascii=False)
+    # ASCII: no terminal is driven by it, and no encoding of a stream changes it.
+    return json.dumps({"kind": kind, **record.model_dump(mode="json")})
 
 
 def _parsed(number: int, line: str) -> tuple[str, Record]:
@@ -114,12 +124,15 @@ def _parsed(number: int, line: str) -> tuple[str, Record]:
     return kind, record
 
 
-def _add_episodes(memory: Memory, episodes: list[Episode]) -> int:
+def _add_episodes(
+    memory: Memory, episodes: list[Episode], progress: Callable[[int, int], None]
+) -> int:
     new = 0
     for start in range(0, len(episodes), _BATCH):
         batch = episodes[start : start + _BATCH]
         vectors = memory.embedder.embed([episode.query.text for episode in batch])
         new += len(memory.episodes.add(batch, vectors))
+        progress(start + len(batch), len(episodes))
     return new
 
 

@@ -40,6 +40,15 @@ class OptimizerConfig(Record):
     min_history: int = Field(default=6, ge=2)
     """Outcomes needed before anything but the default policy is tried."""
 
+    verify_cases: int = Field(default=12, ge=0, le=200)
+    """Most cases that a proposed claim is checked on before it is tried; 0: no check."""
+
+    pool_cases: int = Field(default=16, ge=1, le=200)
+    """Training episodes that all candidates of the pool are scored on, the latest ones."""
+
+    retire_cases: int = Field(default=3, ge=1)
+    """Recent outcomes that must contradict a claim for it to be proposed for retirement."""
+
     patience: int = Field(default=1, ge=1)
     """Rounds without an accepted edit after which to stop early."""
 

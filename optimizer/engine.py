@@ -1,24 +1,27 @@
-"""The search for a better persona: simulate, critique, propose, gate. Sequential and readable.
+"""The search for a better persona: simulate, critique, propose, verify, gate.
 
 Candidate 0 is the generic prompt. The history is split in time: its earlier part is simulated and
-learned from, its later part only judges. An edit enters the persona when it gains on the batch
-whose errors it mends and does not lose on the later part; what is served in the end must be no
-worse there than the generic prompt and plain retrieval.
+learned from, its later part only judges. A proposed claim is first checked on cases that it was
+not written from. It enters the pool when it gains on the batch whose errors it mends, and the
+persona when it gains on the later part too; what is served in the end must be no worse than the
+generic prompt and plain retrieval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.draft import draft_persona
-from persona_agent.optimizer.gates import compare
-from persona_agent.optimizer.gradient import blame, critique_errors, propose_edits, words_of
+from persona_agent.optimizer.gates import compare, score
+from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
 from persona_agent.optimizer.policies import CANDIDATES
+from persona_agent.optimizer.pool import Candidate, Pool, merged
+from persona_agent.optimizer.trials import Evaluate, Trials
+from persona_agent.optimizer.verification import outdated, supported
 from persona_agent.persona import apply_edits, outcome_statistics
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import (
-    Claim,
     ContextPolicy,
     Edit,
     EditOperation,
@@ -28,9 +31,6 @@ from persona_agent.schema import (
     Persona,
     Trial,
 )
-
-Evaluate = Callable[[Persona, Sequence[Episode], LanguageModel], Awaitable[list[Trial]]]
-"""Simulates episodes with a persona: one trial an episode, in order, memory strictly before it."""
 
 
 class Search:
@@ -46,18 +46,19 @@ class Search:
         config: OptimizerConfig,
         current: Persona | None = None,
         facts: Sequence[Fact] = (),
+        again: LanguageModel | None = None,
     ) -> None:
         self.config = config
         self.draft: Persona | None = None
-        self.accepted: list[Edit] = []
         self.rejected: list[Edit] = []
         self.gates: list[GateResult] = []
-        self.persona = current or Persona(user_id=user_id, cause="draft")
-        self._trials: dict[tuple[tuple[Claim, ...], ContextPolicy], dict[str, Trial]] = {}
-        self._current = current
+        self._best = Candidate(current or Persona(user_id=user_id, cause="draft"))
+        self._generic = Persona.generic(user_id)
+        self._pool = Pool()
+        self._trials = Trials(evaluate, model, again=again)
+        self._noise = 0.0
         self._facts = facts
         self._history = history
-        self._evaluate = evaluate
         self._model = model
         count = min(config.max_validation, round(len(history) * config.validation_share))
         cut = len(history) - max(1, count)
@@ -65,33 +66,54 @@ class Search:
         warm = max(1, round(len(history) * config.warm_up_share))
         self._replay = history[warm:][-config.max_replay :]
 
+    @property
+    def persona(self) -> Persona:
+        """The best persona so far."""
+        return self._best.persona
+
+    @property
+    def accepted(self) -> tuple[Edit, ...]:
+        """The edits that led to it, in order."""
+        return self._best.edits
+
     async def run(self) -> Persona:
         """Return the persona to serve: its claims earned, its policy chosen by validation."""
         if len(self._history) < self.config.min_history:
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
-        if self._current is None:
-            self.persona = self.draft = await draft_persona(
-                self.persona.user_id, self._train, self._model, self.config, facts=self._learned()
-            )
+        if all(claim.origin == "user" for claim in self.persona.claims):
+            self.draft = await self._drafted()
+            self._best = Candidate(self.draft)
+        self._noise = await self._trials.noise(
+            self.persona, self._train[-self.config.batch_size :], self.config.confidence_weight
+        )
         await self._choose_policy()
-        idle = 0
-        for epoch in range(self.config.epochs):
-            gained = await self._round(epoch)
-            idle = 0 if gained else idle + 1
-            if idle >= self.config.patience:
-                break
+        if self.draft is None:
+            await self._retire()
+        await self._enter(self._best)
+        await self._rounds()
+        await self._merge()
         if self.accepted:
             await self._choose_policy()
         await self._do_no_harm()
         return self._finished(self.persona)
 
-    async def _simulate(self, persona: Persona, episodes: Sequence[Episode]) -> list[Trial]:
-        """Simulate episodes, each once for what a persona shows: batches and slices overlap."""
-        known = self._trials.setdefault((persona.claims, persona.policy), {})
-        missing = [episode for episode in episodes if episode.id not in known]
-        for trial in await self._evaluate(persona, missing, self._model):
-            known[trial.episode_id] = trial
-        return [known[episode.id] for episode in episodes]
+    async def _rounds(self) -> None:
+        idle = 0
+        for epoch in range(self.config.epochs):
+            idle = 0 if await self._round(epoch) else idle + 1
+            if idle >= self.config.patience:
+                break
+
+    async def _drafted(self) -> Persona:
+        """Return a first draft on top of what the user stated, without what the user deleted."""
+        written = await draft_persona(
+            self.persona.user_id, self._train, self._model, self.config, facts=self._learned()
+        )
+        known = {one.casefold() for one in self.persona.unwanted}
+        known |= {claim.statement.casefold() for claim in self.persona.claims}
+        new = [claim for claim in written.claims if claim.statement.casefold() not in known]
+        kept = {"claims": (*self.persona.claims, *new), "unwanted": self.persona.unwanted}
+        return written.model_copy(update={**kept, "parent": self.persona.parent})
 
     def _learned(self) -> list[Fact]:
         """Return the facts that rest on training episodes alone: others know what judges."""
@@ -106,22 +128,26 @@ class Search:
         What is recalled and counted for an episode is strictly before it, so nearly the whole
         history can judge a policy; claims drafted from its earlier part are shown by most.
         """
-        best = await self._simulate(self.persona, self._replay)
+        best = await self._trials.of(self.persona, self._replay)
         for name, policy in CANDIDATES.items():
             if policy == self.persona.policy or policy == ContextPolicy.generic():
                 continue
             rival = self.persona.model_copy(update={"policy": policy})
-            trials = await self._simulate(rival, self._replay)
+            trials = await self._trials.of(rival, self._replay)
             if self._gate(f"policy {name}", trials, best, self.config.switch_errors):
-                self.persona, best = rival, trials
+                self._show(policy)
+                best = trials
 
     async def _do_no_harm(self) -> None:
         """Serve the generic prompt where it is better than everything that was learned."""
-        best = await self._simulate(self.persona, self._replay)
-        generic = await self._simulate(Persona.generic(self.persona.user_id), self._replay)
+        best = await self._trials.of(self.persona, self._replay)
+        generic = await self._trials.of(self._generic, self._replay)
         if not self._gate("no worse than generic", best, generic, -self.config.harm_errors):
-            policy = ContextPolicy.generic()
-            self.persona = self.persona.model_copy(update={"policy": policy})
+            self._show(ContextPolicy.generic())
+
+    def _show(self, policy: ContextPolicy) -> None:
+        persona = self.persona.model_copy(update={"policy": policy})
+        self._best = Candidate(persona, self.accepted)
 
     def _gate(
         self, name: str, candidate: Sequence[Trial], incumbent: Sequence[Trial], errors: float
@@ -132,6 +158,7 @@ class Search:
             incumbent,
             confidence_weight=self.config.confidence_weight,
             margin_errors=errors,
+            noise=self._noise,
         )
         self.gates.append(result)
         return result.passed
@@ -140,55 +167,104 @@ class Search:
 
     async def _round(self, epoch: int) -> bool:
         """Simulate one batch, learn from its errors; return whether an edit was accepted."""
+        parent = self._pool.parent(epoch)
         batch = self._batch(epoch)
-        trials = await self._simulate(self.persona, batch)
-        critiques = await critique_errors(self.persona, trials, batch, self._train, self._model)
+        trials = await self._trials.of(parent.persona, batch)
+        critiques = await critique_errors(parent.persona, trials, batch, self._train, self._model)
         if not critiques:
             return False
         correct = [e for e, trial in zip(batch, trials, strict=True) if trial.loss == 0]
-        self.persona = blame(self.persona, critiques)
-        edits = await propose_edits(
-            self.persona,
-            critiques,
-            correct,
-            self._train,
-            [words_of(edit) for edit in self.rejected],
-            self._model,
-            self.config,
+        blamed = blame(parent.persona, critiques)
+        if parent.edits == self.accepted:
+            self._best = Candidate(blamed, parent.edits)
+        tried = [words_of(edit) for edit in self.rejected]
+        proposed = await propose_edits(
+            blamed, critiques, correct, self._train, tried, self._model, self.config
         )
-        gained = [await self._try(edit, batch) for edit in edits]
-        return any(gained)
+        edits, unsupported = await supported(
+            proposed, self._train, self.config.verify_cases, self._model
+        )
+        self.rejected.extend(unsupported)
+        before = self.accepted
+        parent = Candidate(blamed, parent.edits)
+        for edit in edits:
+            parent = await self._try(edit, parent, batch)
+        return self.accepted != before
+
+    async def _try(self, edit: Edit, parent: Candidate, batch: Sequence[Episode]) -> Candidate:
+        """Return the parent with one more edit where that gains on the batch, else the parent.
+
+        The child becomes the best candidate when it does not lose on validation either.
+        """
+        persona = apply_edits(parent.persona, [edit], cause="optimize", at=self._history[-1].at)
+        if persona.claims == parent.persona.claims:
+            self.rejected.append(edit)
+            return parent
+        child = Candidate(persona, (*parent.edits, edit))
+        name = words_of(edit)
+        trials = await self._trials.of(persona, batch)
+        before = await self._trials.of(parent.persona, batch)
+        if not self._gate(f"minibatch: {name}", trials, before, self._bar(edit, 0.0)):
+            self.rejected.append(edit)
+            return parent
+        await self._enter(child)
+        errors = self._bar(edit, self.config.edit_errors)
+        if await self._judge(f"validation: {name}", child, errors):
+            return child
+        self.rejected.append(edit)
+        return parent
+
+    def _bar(self, edit: Edit, errors: float) -> float:
+        """A deletion makes the persona smaller: it need not gain, only do no harm."""
+        return -self.config.harm_errors if edit.operation is EditOperation.DELETE else errors
+
+    async def _judge(self, name: str, candidate: Candidate, errors: float) -> bool:
+        """Compare a candidate with the best and the generic prompt on the later part; keep it."""
+        shown = candidate.persona.model_copy(update={"policy": self.persona.policy})
+        trials = await self._trials.of(shown, self._validation)
+        best = await self._trials.of(self.persona, self._validation)
+        generic = await self._trials.of(self._generic, self._validation)
+        if not self._gate(name, trials, best, errors) or not self._gate(
+            f"against generic: {name}", trials, generic, -self.config.harm_errors
+        ):
+            return False
+        self._best = Candidate(credit(shown, self.persona, trials, best), candidate.edits)
+        return True
+
+    async def _enter(self, candidate: Candidate) -> None:
+        """Take a candidate into the pool, scored on the latest training episodes."""
+        episodes = self._train[-self.config.pool_cases :]
+        trials = await self._trials.of(candidate.persona, episodes)
+        weight = self.config.confidence_weight
+        self._pool.add(candidate, {one.episode_id: score(one, weight) for one in trials})
+
+    async def _merge(self) -> None:
+        """Try the best candidate with the edits of one that is good where it is not."""
+        partner = self._pool.partner(self._best)
+        if partner is None:
+            return
+        child = merged(self._best, partner, self._history[-1].at)
+        if child.persona.claims != self.persona.claims:
+            await self._judge("merge", child, self.config.edit_errors)
+
+    async def _retire(self) -> None:
+        """Try without each claim that the latest outcomes contradict: tastes change."""
+        latest = self._history[-self.config.verify_cases :] if self.config.verify_cases else ()
+        stale = await outdated(
+            self.persona.claims, latest, self._model, least=self.config.retire_cases
+        )
+        for edit in stale:
+            at = self._history[-1].at
+            persona = apply_edits(self.persona, [edit], cause="optimize", at=at)
+            child = Candidate(persona, (*self.accepted, edit))
+            if not await self._judge(f"retire: {words_of(edit)}", child, -self.config.harm_errors):
+                self.rejected.append(edit)
 
     def _batch(self, epoch: int) -> Sequence[Episode]:
         """Return the latest training episodes, a window further back each round."""
         size = self.config.batch_size
         end = len(self._train) - epoch * size
         return self._train[max(0, end - size) : end] if end > 0 else self._train[-size:]
-
-    async def _try(self, edit: Edit, batch: Sequence[Episode]) -> bool:
-        """Accept one edit when it gains on the batch and does not lose on validation."""
-        candidate = apply_edits(self.persona, [edit], cause="optimize", at=self._history[-1].at)
-        if candidate.claims == self.persona.claims:
-            self.rejected.append(edit)
-            return False
-        name = words_of(edit)
-        bar = 0.0 if edit.operation is not EditOperation.DELETE else -self.config.harm_errors
-        for gate, episodes, errors in (
-            ("minibatch", batch, bar),
-            (
-                "validation",
-                self._validation,
-                max(bar, self.config.edit_errors) if bar >= 0 else bar,
-            ),
-        ):
-            trials = await self._simulate(candidate, episodes)
-            before = await self._simulate(self.persona, episodes)
-            if not self._gate(f"{gate}: {name}", trials, before, errors):
-                self.rejected.append(edit)
-                return False
-        self.persona = candidate
-        self.accepted.append(edit)
-        return True
 
     def _finished(self, persona: Persona) -> Persona:
         return persona.model_copy(update={"statistics": outcome_statistics(self._history)})

@@ -10,6 +10,7 @@ from persona_agent.schema import GateResult, Trial
 
 PRIOR_CASES = 3
 PRIOR_VARIANCE = 0.05
+NOISE_ERRORS = 2.0
 
 
 def score(trial: Trial, confidence_weight: float) -> float:
@@ -38,6 +39,7 @@ def compare(
     *,
     confidence_weight: float,
     margin_errors: float,
+    noise: float = 0.0,
 ) -> GateResult:
     """Compare two candidates on the same episodes.
 
@@ -49,6 +51,10 @@ def compare(
     The three added observations and the added variance are what keeps a lucky handful of episodes
     from looking like a certain gain. With a negative margin the candidate
     passes unless it is worse by that many standard errors.
+
+    ``noise`` is the variance of one score between runs of the same candidate. A candidate that
+    has to gain must gain more than twice the standard error that this alone gives a difference
+    of two means, 2 * sqrt(2 * noise / n).
     """
     differences = [
         score(first, confidence_weight) - score(second, confidence_weight)
@@ -56,7 +62,10 @@ def compare(
     ]
     padded = [*differences, *[0.0] * PRIOR_CASES]
     error = math.sqrt((pvariance(padded) + PRIOR_VARIANCE) / len(padded))
-    passed = fmean(padded) < -margin_errors * error
+    bar = -margin_errors * error
+    if margin_errors >= 0:
+        bar = min(bar, -NOISE_ERRORS * math.sqrt(2 * noise / len(padded)))
+    passed = fmean(padded) < bar
     return GateResult(
         gate=gate,
         episodes=len(differences),
@@ -65,5 +74,5 @@ def compare(
         difference=fmean(differences) if differences else 0.0,
         standard_error=error,
         passed=passed,
-        reason="" if passed else f"not better by {margin_errors:g} standard errors",
+        reason="" if passed else f"difference {fmean(padded):+.3f} is not below {bar:+.3f}",
     )

@@ -94,6 +94,25 @@ def blame(persona: Persona, critiques: Sequence[Critique]) -> Persona:
     return persona.model_copy(update={"claims": claims})
 
 
+def credit(
+    persona: Persona, parent: Persona, after: Sequence[Trial], before: Sequence[Trial]
+) -> Persona:
+    """Return the persona with what its new claims did on judged episodes added to their counts."""
+    pairs = list(zip(after, before, strict=True))
+    helped = sum(one.loss < other.loss for one, other in pairs)
+    harmed = sum(one.loss > other.loss for one, other in pairs)
+    known = {(claim.id, claim.statement) for claim in parent.claims}
+    claims = tuple(
+        claim
+        if (claim.id, claim.statement) in known
+        else claim.model_copy(
+            update={"helpful": claim.helpful + helped, "harmful": claim.harmful + harmed}
+        )
+        for claim in persona.claims
+    )
+    return persona.model_copy(update={"claims": claims})
+
+
 async def propose_edits(
     persona: Persona,
     critiques: Sequence[Critique],

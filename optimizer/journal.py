@@ -33,9 +33,10 @@ def journal_path(folder: Path, user_id: str) -> Path:
 class JournaledModel:
     """A model whose typed answers are journaled. Equal requests are answered once."""
 
-    def __init__(self, inner: LanguageModel, path: Path) -> None:
+    def __init__(self, inner: LanguageModel, path: Path, *, draw: int = 0) -> None:
         self._inner = inner
         self._path = path
+        self._draw = draw
         self._answers: dict[str, str] = dict(_entries(path))
 
     @property
@@ -50,7 +51,8 @@ class JournaledModel:
 
     async def ask(self, prompt: Prompt[InputT, OutputT], inputs: InputT) -> OutputT:
         """Return the journaled answer, or ask and journal. Raises ModelError."""
-        content = [prompt.digest, *(message.content for message in prompt.render(inputs))]
+        drawn = [str(self._draw)] if self._draw else []
+        content = [*drawn, prompt.digest, *(message.content for message in prompt.render(inputs))]
         key = hashlib.sha256("\0".join([self.name, *content]).encode()).hexdigest()
         if key in self._answers:
             return prompt.output.model_validate_json(self._answers[key])
@@ -59,16 +61,16 @@ class JournaledModel:
         self._append(key)
         return output
 
+    def again(self) -> JournaledModel:
+        """Return the same model and journal with answers of their own: a second draw."""
+        return JournaledModel(self._inner, self._path, draw=self._draw + 1)
+
     def _append(self, key: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as out:
             out.write(json.dumps({"key": key, "answer": self._answers[key]}) + "\n")
             out.flush()
             os.fsync(out.fileno())
-
-    def finish(self) -> None:
-        """Remove the journal: its run has ended and its result is stored."""
-        self._path.unlink(missing_ok=True)
 
     async def chat(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[Tool] = ()
@@ -91,7 +93,7 @@ class JournaledModel:
         return self._inner.usage(user_id=user_id, purpose=purpose)
 
     def forget(self, user_id: str) -> int:
-        """Pass on; the journal itself is removed with :meth:`finish`."""
+        """Pass on; the journal itself belongs to the optimizer."""
         return self._inner.forget(user_id)
 
     async def aclose(self) -> None:

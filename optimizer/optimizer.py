@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from persona_agent.optimizer.config import OptimizerConfig
-from persona_agent.optimizer.engine import Evaluate, Search
+from persona_agent.optimizer.engine import Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
+from persona_agent.optimizer.trials import Evaluate
 from persona_agent.persona import diff
-from persona_agent.prompts import CRITIQUE, DECIDE, DRAFT_PERSONA, PROPOSE_EDITS
+from persona_agent.prompts import CRITIQUE, DECIDE, DRAFT_PERSONA, PROPOSE_EDITS, VERIFY_CLAIMS
 from persona_agent.protocols import LanguageModel, PersonaStore
 from persona_agent.schema import Episode, Fact, Persona, Revision, Usage, new_id
 
@@ -33,6 +34,15 @@ class PersonaOptimizer:
         self._journal_dir = journal_dir
         self.config = config or OptimizerConfig()
 
+    def journaled(self, user_id: str) -> LanguageModel:
+        """Return the model with what it answers for this user's optimization on record.
+
+        The offline model costs nothing, so a journal of it would only cost time.
+        """
+        if self._model.deterministic:
+            return self._model
+        return JournaledModel(self._model, journal_path(self._journal_dir, user_id))
+
     async def optimize(
         self, user_id: str, history: Sequence[Episode], *, facts: Sequence[Fact] = ()
     ) -> Revision:
@@ -49,9 +59,7 @@ class PersonaOptimizer:
             ModelError: the search could not go on; what was paid for is journaled.
         """
         current = await asyncio.to_thread(self._personas.latest, user_id)
-        journal = JournaledModel(self._model, journal_path(self._journal_dir, user_id))
-        # The offline model costs nothing, so a journal of it would only cost time.
-        model = self._model if self._model.deterministic else journal
+        model = self.journaled(user_id)
         before = self._model.usage(user_id=user_id)
         search = Search(
             user_id,
@@ -61,19 +69,22 @@ class PersonaOptimizer:
             config=self.config,
             current=current,
             facts=facts,
+            again=model.again() if isinstance(model, JournaledModel) else None,
         )
         found = await search.run()
         used = spent(before, self._model.usage(user_id=user_id))
-        revision = self._revision(user_id, current, found, search, used)
+        revision = self._revision(user_id, current, found, search, used).model_copy(
+            update={"outcomes": len(history)}
+        )
         await asyncio.to_thread(self._store, current, search.draft, found, revision)
-        journal.finish()
+        self.forget(user_id)
         return revision
 
     def _revision(
         self, user_id: str, current: Persona | None, found: Persona, search: Search, used: Usage
     ) -> Revision:
         changed = current is None or not diff(current, found).empty
-        prompts = (DECIDE, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS)
+        prompts = (DECIDE, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, VERIFY_CLAIMS)
         return Revision(
             user_id=user_id,
             from_version=(current or search.draft or found).version,
@@ -95,19 +106,19 @@ class PersonaOptimizer:
         if not revision.accepted:
             self._personas.add_revision(revision)
             return
-        if current is None and draft is not None:
-            current = draft.model_copy(update={"created_at": revision.at})
-            self._personas.put(current, expected=None)
+        used = current.version if current else None
+        behind = []
+        if draft is not None:
+            behind = [draft.model_copy(update={"created_at": revision.at, "parent": used})]
         version = found.model_copy(
             update={
                 "version": revision.to_version,
-                "parent": current.version if current else None,
+                "parent": behind[0].version if behind else used,
                 "cause": "optimize",
                 "created_at": revision.at,
             }
         )
-        expected = current.version if current else None
-        self._personas.put(version, expected=expected, revision=revision)
+        self._personas.put(version, expected=used, revision=revision, behind=behind)
 
     def forget(self, user_id: str) -> None:
         """Remove the journal of a user."""

@@ -16,7 +16,8 @@
     └── ModelError                   the language model gave no usable answer
         ├── ModelCallError           the call failed: time-out, rate limit, server or network error
         ├── ModelAnswerError         an answer came that cannot be used: prose, broken JSON, empty
-        │   └── ModelRefusalError    the model declined
+        │   ├── ModelRefusalError    the model declined
+        │   └── ModelCannotError     the offline model has no way to answer this; it says what to set
         ├── BudgetExceededError      a limit of calls, tokens or money is reached; nothing was sent
         ├── ModelCallsBlockedError   the kill switch is on
         └── UnseenRequestError       a replay met a request that it has no answer for
@@ -102,6 +103,10 @@ class ModelAnswerError(ModelError):
 
 class ModelRefusalError(ModelAnswerError):
     """The model declined to answer."""
+
+
+class ModelCannotError(ModelAnswerError):
+    """This kind of question is beyond the model, which says so instead of guessing."""
 
 
 class BudgetExceededError(ModelError):

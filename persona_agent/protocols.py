@@ -270,7 +270,12 @@ class PersonaStore(Protocol):
         ...
 
     def put(
-        self, persona: Persona, *, expected: str | None, revision: Revision | None = None
+        self,
+        persona: Persona,
+        *,
+        expected: str | None,
+        revision: Revision | None = None,
+        behind: Sequence[Persona] = (),
     ) -> None:
         """Store a version and make it the one in use (compare-and-swap).
 
@@ -278,6 +283,8 @@ class PersonaStore(Protocol):
             persona: the new version.
             expected: version that must be in use now (None: the user has none yet).
             revision: stored in the same transaction.
+            behind: versions between the one in use and this one, oldest first, stored in the
+                same transaction.
 
         Raises:
             ConflictError: another version is in use; nothing was written.

@@ -54,6 +54,18 @@ class Settings(BaseSettings):
     max_cost_usd: float | None = Field(default=None, ge=0)
     """Budget: money spent by this process."""
 
+    user_daily_calls: int | None = Field(default=None, ge=1)
+    """Budget of one user's optimizations in 24 hours: calls."""
+
+    user_daily_tokens: int | None = Field(default=None, ge=1)
+    """Budget of one user's optimizations in 24 hours: prompt and completion tokens."""
+
+    user_daily_cost_usd: float | None = Field(default=None, ge=0)
+    """Budget of one user's optimizations in 24 hours: money."""
+
+    optimize_after: int | None = Field(default=None, ge=1)
+    """New outcomes after which a user's persona is optimized by itself, off the response path."""
+
     allow_model_calls: bool = True
     """Kill switch: ``false`` refuses every call to a real model."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, StringConstraints, ValidationError
@@ -110,13 +110,29 @@ class Chat:
             ConflictError: a turn of the user did not end in time; nothing was removed.
             StoreError: the file cannot be used.
         """
-        try:
-            async with self._locks.hold_all(user_prefix(user), timeout=self._timeout):
-                return await asyncio.to_thread(self._file.forget, user)
-        except TimeoutError:
-            raise ConflictError(
-                f"a chat turn of user {user!r} is still under way: try again when it has ended"
-            ) from None
+        async with self.quiet(user):
+            return await asyncio.to_thread(self.erase, user)
+
+    @asynccontextmanager
+    async def quiet(self, user: str) -> AsyncIterator[None]:
+        """Let the user's turns under way end, and begin none in those threads meanwhile.
+
+        Raises:
+            ConflictError: a turn did not end in time.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                holding = self._locks.hold_all(user_prefix(user), timeout=self._timeout)
+                await held.enter_async_context(holding)
+            except TimeoutError:
+                raise ConflictError(
+                    f"a chat turn of user {user!r} is still under way: try again when it has ended"
+                ) from None
+            yield
+
+    def erase(self, user: str) -> int:
+        """Remove all threads of a user at once; return how many there were. Blocking."""
+        return self._file.forget(user)
 
     async def aclose(self) -> None:
         """Stop the turns under way. Idempotent; a later turn starts anew."""

@@ -9,29 +9,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from persona_agent.agent.answer import answer
 from persona_agent.agent.chat import Chat, ChatTurn
 from persona_agent.agent.context import Context, ContextBuilder
+from persona_agent.agent.inputs import explain, valid_user
+from persona_agent.agent.learning_calls import LearningCalls
+from persona_agent.agent.memory_calls import MemoryCalls
+from persona_agent.agent.persona_calls import PersonaCalls, no_persona
 from persona_agent.agent.simulate import Simulator
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
 from persona_agent.agent.tools import ToolFunction
-from persona_agent.errors import InputError, NotFoundError
+from persona_agent.agent.traces import forget_traces
+from persona_agent.errors import InputError
 from persona_agent.llm import create_model
 from persona_agent.memory import Memory, open_memory
-from persona_agent.memory.distil import distil
+from persona_agent.memory.forgetting import Steps
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
-from persona_agent.persona import diff, render
-from persona_agent.persona.diff import PersonaDiff
-from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import LanguageModel, Tool
-from persona_agent.schema import Episode, Feedback, Persona, Query, Recalled, Revision
+from persona_agent.schema import Episode, Feedback, Query, Recalled
 from persona_agent.schema.base import Record
-from persona_agent.schema.episode import JsonScalar, UserId
+from persona_agent.schema.episode import JsonScalar
 from persona_agent.settings import Settings
-
-_USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
 
 
 class Decision(Record):
@@ -49,7 +49,7 @@ class Decision(Record):
     recalled: tuple[Recalled, ...]
 
 
-class PersonaAgent:
+class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     """An assistant that becomes its user's own.
 
     Every method that waits is async and has a blocking twin with the suffix ``_sync``. One agent
@@ -82,6 +82,7 @@ class PersonaAgent:
             config=optimizer,
         )
         self._chat = Chat(memory, model, settings)
+        self._learning: dict[str, asyncio.Task[None]] = {}
 
     @classmethod
     def open(cls, data_dir: str | Path | None = None, **settings: Any) -> Self:
@@ -97,7 +98,9 @@ class PersonaAgent:
     def of(cls, settings: Settings) -> Self:
         """Open the data directory that the settings name. Raises StoreError."""
         memory = open_memory(settings)
-        return cls(memory, create_model(settings, memory.embedder), settings)
+        agent = cls(memory, create_model(settings, memory.embedder), settings)
+        memory.resume_forgetting(agent._other_places())
+        return agent
 
     # --- recording ----------------------------------------------------------------------------
 
@@ -133,14 +136,16 @@ class PersonaAgent:
         """
         given: dict[str, Any] = {"id": id, "at": at, "metadata": metadata}
         fields = {name: value for name, value in given.items() if value is not None}
+        asked = _query(query, options, task)
         try:
-            asked = Query(text=query, options=tuple(options), task=task)
             episode = Episode(
                 user_id=user, query=asked, outcome=outcome, response=response, **fields
             )
         except ValidationError as error:
-            raise InputError(_explain(error)) from None
+            raise InputError(explain(error)) from None
         await self.record_episodes([episode])
+        if outcome is not None:
+            await self._learned_something(user)
         return episode.id
 
     async def record_episodes(self, episodes: Sequence[Episode]) -> int:
@@ -172,14 +177,16 @@ class PersonaAgent:
         try:
             said = Feedback.model_validate({"thumb": thumb, "comment": comment})
         except ValidationError as error:
-            raise InputError(_explain(error)) from None
-        return await asyncio.to_thread(
+            raise InputError(explain(error)) from None
+        told = await asyncio.to_thread(
             self.memory.episodes.set_outcome,
             user,
             episode_id,
             outcome=outcome,
             feedback=said if thumb is not None or comment else None,
         )
+        await self._learned_something(user)
+        return told
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -201,13 +208,13 @@ class PersonaAgent:
             InputError: fewer than two options, or a value is not valid.
             ModelError: the model gave no usable answer.
         """
-        if len(options) < 2:
-            raise InputError(f"decide needs at least two options, got {len(options)}")
+        asked = _query(query, options, task)
+        if len(asked.options) < 2:
+            raise InputError(f"decide needs at least two options, got {len(asked.options)}")
         try:
-            asked = Query(text=query, options=tuple(options), task=task)
             draft = Episode(user_id=user, query=asked)
         except ValidationError as error:
-            raise InputError(_explain(error)) from None
+            raise InputError(explain(error)) from None
         context = await asyncio.to_thread(self._context, user, asked)
         with self.model.account(user_id=user, purpose="answer"):
             given = await answer(self.model, asked, context)
@@ -239,101 +246,28 @@ class PersonaAgent:
         self._chat.add_tool(tool, run)
 
     def _context(self, user: str, query: Query) -> Context:
-        return self._contexts.build(self._persona_or_default(user), query)
-
-    # --- the persona --------------------------------------------------------------------------
-
-    async def persona(self, user: str) -> Persona:
-        """Return the persona in use. Raises NotFoundError for a user without one."""
-        found = await asyncio.to_thread(self.memory.personas.latest, _valid(user))
-        if found is None:
-            raise NotFoundError(f"user {user!r} has no persona yet: run optimize first")
-        return found
-
-    async def history(self, user: str) -> list[Persona]:
-        """Return all versions of a persona, oldest first."""
-        return await asyncio.to_thread(self.memory.personas.history, _valid(user))
-
-    async def revisions(self, user: str) -> list[Revision]:
-        """Return all optimizations of a user, accepted or not, oldest first."""
-        return await asyncio.to_thread(self.memory.personas.revisions, _valid(user))
-
-    async def diff(self, user: str, before: str | None, after: str) -> PersonaDiff:
-        """Compare two versions; ``before=None`` compares with an empty persona."""
-
-        def compare() -> PersonaDiff:
-            earlier = self.memory.personas.get(user, before) if before else None
-            return diff(earlier, self.memory.personas.get(user, after))
-
-        return await asyncio.to_thread(compare)
-
-    async def rollback(self, user: str, version: str) -> Persona:
-        """Make an earlier version the one in use again, as a new version.
-
-        Raises:
-            NotFoundError: there is no such version.
-            ConflictError: the persona changed in between; nothing was written.
-        """
-
-        def back() -> Persona:
-            latest = self.memory.personas.latest(user)
-            target = self.memory.personas.get(user, version)
-            restored = Persona.model_validate(
-                target.model_dump(exclude={"version", "created_at"})
-                | {
-                    "parent": latest.version if latest else None,
-                    "cause": f"rollback to {version}",
-                }
-            )
-            self.memory.personas.put(restored, expected=latest.version if latest else None)
-            return restored
-
-        return await asyncio.to_thread(back)
-
-    async def persona_text(self, user: str) -> str:
-        """Return the persona as the model sees it."""
-        persona = await self.persona(user)
-        return render(persona, max_tokens=self.settings.persona_tokens)
-
-    async def optimize(self, user: str) -> Revision:
-        """Improve the persona from the user's recent interactions; keep only what helps.
-
-        Raises:
-            NotFoundError: the user has no episode with an outcome.
-            ConflictError: the persona changed meanwhile; run it again.
-            ModelError: the budget is spent or the model cannot be used. What was paid for is
-                kept, and the next run goes on from there.
-        """
-        history = await asyncio.to_thread(
-            self.memory.episodes.timeline, _valid(user), with_outcome=True
-        )
-        if not history:
-            raise NotFoundError(
-                f"user {user!r} has no interaction with a known outcome: record some first"
-            )
-        with self.model.account(user_id=user, purpose="distil"):
-            await distil(user, self.memory.episodes, self.memory.facts, self.model, DISTIL_FACTS)
-        facts = await asyncio.to_thread(self.memory.facts.current, user)
-        with self.model.account(user_id=user, purpose="optimize"):
-            return await self._optimizer.optimize(user, history, facts=facts)
-
-    async def forget(self, user: str) -> dict[str, int]:
-        """Remove everything of a user from every store; return what was removed."""
-        threads = await self._chat.forget(_valid(user))
-        removed = await asyncio.to_thread(self.memory.forget, user)
-        await asyncio.to_thread(self._optimizer.forget, user)
-        answers = await asyncio.to_thread(self.model.forget, user)
-        return {**removed, "threads": threads, "cached answers": answers}
-
-    def _persona_or_default(self, user: str) -> Persona:
-        return self.memory.personas.latest(user) or Persona(
-            user_id=user, version="", cause="no persona yet"
-        )
+        persona = self.memory.personas.latest(user) or no_persona(user)
+        return self._contexts.build(persona, query)
 
     # --- life cycle ---------------------------------------------------------------------------
 
+    async def forget(self, user: str) -> dict[str, int]:
+        """Remove everything of a user from every store; return what was removed."""
+        async with self._chat.quiet(valid_user(user)):
+            return await asyncio.to_thread(self.memory.forget, user, self._other_places())
+
+    def _other_places(self) -> Steps:
+        """Return what forgets a user outside of the memory, for ``Memory.forget``."""
+        return {
+            "threads": self._chat.erase,
+            "journal": self._optimizer.forget,
+            "cached answers": self.model.forget,
+            "traces": lambda user: forget_traces(self.settings.data_dir, user),
+        }
+
     async def aclose(self) -> None:
         """Release connections and files. Idempotent."""
+        await self._stop_learning()
         await self._chat.aclose()
         await self.model.aclose()
         self.memory.close()
@@ -371,28 +305,15 @@ class PersonaAgent:
     decide_sync = blocking(decide)
     chat_sync = blocking(chat)
     stream_sync = blocking_iterator(stream)
-    persona_sync = blocking(persona)
-    history_sync = blocking(history)
-    revisions_sync = blocking(revisions)
-    diff_sync = blocking(diff)
-    rollback_sync = blocking(rollback)
-    persona_text_sync = blocking(persona_text)
-    optimize_sync = blocking(optimize)
     forget_sync = blocking(forget)
 
 
-def _valid(user: str) -> str:
-    """Return a user id. Raises InputError for one that nobody can have."""
+def _query(text: str, options: Sequence[str], task: str) -> Query:
+    if not isinstance(options, (list, tuple)):
+        raise InputError(f"options must be a list of texts, got {type(options).__name__}")
+    if isinstance(text, str) and not text.strip():
+        raise InputError("query text: is blank")
     try:
-        return _USER_ID.validate_python(user)
+        return Query(text=text, options=tuple(options), task=task)
     except ValidationError as error:
-        raise InputError(f"user: {_explain(error)}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors(include_input=False, include_url=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{where}: {message}" if where else message)
-    return "; ".join(problems)
+        raise InputError(explain(error)) from None

@@ -177,7 +177,7 @@ def _fact_lookup(memory: Memory) -> ChatTool:
         topic = _Lookup.model_validate(request.arguments).topic
 
         def rank() -> list[str]:
-            facts = [fact.text for fact in memory.facts.current(request.user_id)[-MOST_FACTS:]]
+            facts = [fact.text for fact in memory.facts.profile(request.user_id, limit=MOST_FACTS)]
             if not facts:
                 return []
             vectors = memory.embedder.embed([topic, *facts])

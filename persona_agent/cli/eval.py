@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from persona_agent.cli import eval_preferences, eval_report
 from persona_agent.cli.options import Subparsers, at_least, common_options
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def add_parser(commands: Subparsers) -> None:
     lamp.add_argument("--data", metavar="FILE", type=Path, required=True)
     lamp.add_argument("--task", metavar="NAME", default="auto", help="default: told from the data")
     lamp.add_argument("--arms", metavar="A,B", help="comma-separated (default: all)")
+    lamp.add_argument(
+        "--ablations", action="store_true", help="also persona+alignment without each of its parts"
+    )
     lamp.add_argument("--users", metavar="N", type=at_least(1), help="default: all")
     lamp.add_argument("--queries", metavar="N", type=at_least(1), help="for each user")
     lamp.add_argument("--seed", metavar="S", type=int, default=0, help="default: 0")
@@ -48,6 +52,9 @@ def add_parser(commands: Subparsers) -> None:
     rescore.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
     rescore.set_defaults(run=_rescore)
 
+    eval_preferences.add_parsers(actions)
+    eval_report.add_parsers(actions)
+
 
 def _lamp(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
@@ -62,6 +69,7 @@ def _lamp(arguments: Namespace) -> int:
             settings,
             task=arguments.task,
             arms=arguments.arms.split(",") if arguments.arms else None,
+            ablations=arguments.ablations,
             users=arguments.users,
             queries=arguments.queries,
             seed=arguments.seed,

@@ -9,11 +9,38 @@ import sys
 from collections.abc import Sequence
 
 from persona_agent import __version__
-from persona_agent.cli import chat, data, decide, demo, optimize, persona, ui
+from persona_agent.cli import (
+    bench,
+    chat,
+    clusters,
+    data,
+    decide,
+    demo,
+    memory,
+    optimize,
+    persona,
+    serve,
+    trace,
+    ui,
+)
 from persona_agent.cli import eval as evaluation
 from persona_agent.errors import PersonaAgentError, UsageError
 
-COMMANDS = (demo, data, decide, chat, optimize, persona, evaluation, ui)
+COMMANDS = (
+    demo,
+    data,
+    decide,
+    chat,
+    optimize,
+    persona,
+    memory,
+    evaluation,
+    clusters,
+    bench,
+    ui,
+    serve,
+    trace,
+)
 
 _EPILOG = """\
 Every setting can also come from the environment as PERSONA_AGENT_<NAME>, for example

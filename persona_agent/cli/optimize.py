@@ -26,19 +26,21 @@ def add_parser(commands: Subparsers) -> None:
     )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", metavar="ID", help="whose agent")
-    who.add_argument("--all", action="store_true", help="every user, one after the other")
+    who.add_argument(
+        "--all", action="store_true", help="every user with new outcomes, several at a time"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: Namespace) -> int:
     """Optimize one user or all."""
     from persona_agent.cli.output import Output
-    from persona_agent.cli.session import known_users, open_agent, require_user
+    from persona_agent.cli.session import open_agent, require_user
 
     output = Output(arguments)
     with open_agent(arguments, output, existing=True) as agent:
         if arguments.all:
-            return _all(agent, known_users(agent), output)
+            return _all(agent, output)
         require_user(agent, arguments.user)
         with output.progress(f"optimizing {arguments.user}"):
             revision = agent.optimize_sync(arguments.user)
@@ -49,26 +51,25 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _all(agent: PersonaAgent, users: list[str], output: Output) -> int:
-    """Optimize every user. One who fails does not keep the others from their turn."""
-    from persona_agent.errors import BudgetExceededError, PersonaAgentError
-
+def _all(agent: PersonaAgent, output: Output) -> int:
+    """Optimize everybody with something new. One who fails does not keep the others from it."""
     done: list[Revision] = []
     failed: dict[str, str] = {}
-    for number, user in enumerate(users, 1):
-        try:
-            with output.progress(f"optimizing {user} ({number} of {len(users)})"):
-                done.append(agent.optimize_sync(user))
-        except BudgetExceededError as error:
-            failed[user] = str(error)
-            break
-        except PersonaAgentError as error:
-            failed[user] = str(error)
-        else:
-            if not output.json:
-                _show(agent, done[-1], output)
+    users = agent.unlearned_sync()
+    with output.steps() as advance:
+        for number, ended in enumerate(agent.optimize_all_sync(users), 1):
+            advance("optimizing", number, len(users))
+            if ended.revision is None:
+                failed[ended.user_id] = ended.error
+            else:
+                done.append(ended.revision)
+    done.sort(key=lambda revision: revision.user_id)
     if output.json:
         output.data({"revisions": done, "errors": dict(failed)})
+    elif not done and not failed:
+        output.show("Nobody has outcomes that were not learned from yet.")
+    for revision in () if output.json else done:
+        _show(agent, revision, output)
     for user, problem in failed.items():
         output.note(f"{user}: {problem}")
     return 1 if failed else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 
 from persona_agent.schema import Claim, Edit, EditOperation, Persona, new_id
@@ -14,12 +14,14 @@ def apply_edits(
     """Return a new version with the edits applied in order; the input is left as it is.
 
     An edit that names an unknown claim, would change a protected claim, repeats a claim word for
-    word, or has no evidence of its own nor of what it replaces, is passed over.
+    word, brings back one that the user deleted, or has no evidence of its own nor of what it
+    replaces, is passed over.
     """
     claims = {claim.id: claim for claim in persona.claims}
+    unwanted = {statement.casefold() for statement in persona.unwanted}
     moment = at or datetime.now(UTC)
     for edit in edits:
-        _apply(claims, edit, moment)
+        _apply(claims, edit, moment, unwanted)
     return persona.model_copy(
         update={
             "version": new_id(),
@@ -31,7 +33,7 @@ def apply_edits(
     )
 
 
-def _apply(claims: dict[str, Claim], edit: Edit, at: datetime) -> None:
+def _apply(claims: dict[str, Claim], edit: Edit, at: datetime, unwanted: Set[str]) -> None:
     named = () if edit.operation is EditOperation.ADD else tuple(dict.fromkeys(edit.claim_ids))
     targets = [claims[name] for name in named if name in claims]
     if len(targets) != len(named) or any(target.protected for target in targets):
@@ -55,7 +57,7 @@ def _apply(claims: dict[str, Claim], edit: Edit, at: datetime) -> None:
         harmful=0,
         since=at,
     )
-    if claim.statement.casefold() in known:
+    if claim.statement.casefold() in known | unwanted:
         return
     for target in targets[1:]:
         del claims[target.id]

@@ -1,5 +1,6 @@
 """Every use of a language model, as a typed prompt: a text file, an input and an output model."""
 
+from persona_agent.prompts.catalog import all_prompts
 from persona_agent.prompts.template import PromptInputs, TypedPrompt, neutralize
 from persona_agent.prompts.typed import (
     CRITIQUE,
@@ -28,8 +29,8 @@ from persona_agent.prompts.typed import (
     ProposeOutput,
     RespondInputs,
     RespondOutput,
-    all_prompts,
 )
+from persona_agent.prompts.verify import VERIFY_CLAIMS, ClaimVerdict, VerifyInputs, VerifyOutput
 
 __all__ = [
     "CRITIQUE",
@@ -39,7 +40,9 @@ __all__ = [
     "PROFILE",
     "PROPOSE_EDITS",
     "RESPOND",
+    "VERIFY_CLAIMS",
     "Case",
+    "ClaimVerdict",
     "CritiqueInputs",
     "CritiqueOutput",
     "DecideInputs",
@@ -60,6 +63,8 @@ __all__ = [
     "RespondInputs",
     "RespondOutput",
     "TypedPrompt",
+    "VerifyInputs",
+    "VerifyOutput",
     "all_prompts",
     "neutralize",
 ]

@@ -7,7 +7,7 @@ cannot be mistyped into somebody else's id; ``episode_id`` and ``claim_id`` tran
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
@@ -72,7 +72,8 @@ class Case(Record):
         return f"({self.task}) " if self.task else ""
 
 
-def _cases(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) -> str:
+def cases_text(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) -> str:
+    """Return one line a case, numbered behind a letter where one is given."""
     if not cases:
         return NOTHING
     lines = []
@@ -97,7 +98,7 @@ class DecideInputs(PromptInputs):
         """Return the text of every placeholder."""
         return {
             "persona": self.persona or NOTHING,
-            "recalled": _cases(self.recalled),
+            "recalled": cases_text(self.recalled),
             "query": self.query.text,
             "options": numbered(self.query.options),
         }
@@ -133,7 +134,7 @@ class RespondInputs(PromptInputs):
         """Return the text of every placeholder."""
         return {
             "persona": self.persona or NOTHING,
-            "recalled": _cases(self.recalled),
+            "recalled": cases_text(self.recalled),
             "query": self.query.text,
         }
 
@@ -158,7 +159,7 @@ class DraftInputs(PromptInputs):
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
-            "interactions": _cases(self.cases, letter="E"),
+            "interactions": cases_text(self.cases, letter="E"),
             "facts": "\n".join(f"- {shorten(fact, 500)}" for fact in self.facts) or NOTHING,
             "statistics": self.statistics or NOTHING,
             "max_claims": str(self.max_claims),
@@ -206,7 +207,7 @@ class CritiqueInputs(PromptInputs):
         """Return the text of every placeholder."""
         return {
             "claims": _claims(self.claims),
-            "similar": _cases(self.similar),
+            "similar": cases_text(self.similar),
             "query": self.failure.case.query,
             "options": numbered(self.failure.case.options) or NOTHING,
             "answer": self.failure.answer or "(no answer)",
@@ -366,7 +367,7 @@ class ProfileInputs(PromptInputs):
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
-        return {"interactions": _cases(self.cases)}
+        return {"interactions": cases_text(self.cases)}
 
 
 class ProfileOutput(Record):
@@ -384,8 +385,3 @@ CRITIQUE = TypedPrompt("critique", CritiqueInputs, CritiqueOutput)
 PROPOSE_EDITS = TypedPrompt("propose_edits", ProposeInputs, ProposeOutput)
 DISTIL_FACTS = TypedPrompt("distil_facts", DistilInputs, DistilOutput)
 PROFILE = TypedPrompt("profile", ProfileInputs, ProfileOutput)
-
-
-def all_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
-    """Return every prompt of the library."""
-    return (DECIDE, RESPOND, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, DISTIL_FACTS, PROFILE)

@@ -112,7 +112,10 @@ class ContextPolicy(Record):
 
 
 class Persona(Record):
-    """One immutable version of what the agent takes its user to be."""
+    """One immutable version of what the agent takes its user to be.
+
+    ``unwanted`` holds the claims that the user deleted, so that nobody brings them back.
+    """
 
     version: str = Field(default_factory=new_id)
     user_id: UserId
@@ -120,6 +123,7 @@ class Persona(Record):
     claims: tuple[Claim, ...] = ()
     demonstrations: tuple[Demonstration, ...] = ()
     statistics: tuple[TaskStatistics, ...] = ()
+    unwanted: tuple[str, ...] = ()
     policy: ContextPolicy = ContextPolicy()
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     cause: str = ""

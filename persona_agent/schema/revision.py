@@ -74,13 +74,17 @@ class GateResult(Record):
 
 
 class Revision(Record):
-    """The outcome of one optimization: what was tried, what was kept, and why."""
+    """The outcome of one optimization: what was tried, what was kept, and why.
+
+    ``outcomes`` is the number of known outcomes that it learned from.
+    """
 
     id: str = Field(default_factory=new_id)
     user_id: UserId
     from_version: str | None
     to_version: str
     accepted: bool
+    outcomes: int = Field(default=0, ge=0)
     edits: tuple[Edit, ...] = ()
     rejected: tuple[Edit, ...] = ()
     gates: tuple[GateResult, ...] = ()

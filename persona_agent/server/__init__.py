@@ -1,1 +1,1 @@
-"""The agent behind HTTP: an OpenAI-compatible endpoint and a REST API."""
+"""The server: an OpenAI-compatible chat endpoint and a REST API. Importing this is cheap."""

@@ -469,6 +469,7 @@ STEPS: dict[str, Any] = {
     "distil_facts": {"facts": []},
     "draft_persona": {"claims": []},
     "decide": {"choice": 2},
+    "verify_claims": {"verdicts": []},
     "critique": CRITIQUE,
     "propose_edits": {"edits": []},
 }
@@ -513,7 +514,7 @@ def test_answers_and_critiques_that_fail_do_not_change_a_persona(tmp_path: Path)
         model = ScriptedModel(STEPS | {step: said})
         with with_model(tmp_path / step, model) as agent:
             films(agent, "ana", 9)
-            persona = put(agent, claim())
+            persona = put(agent, claim(origin="learned", evidence=("film-0",)))
             made = agent.optimize_sync("ana")
             assert not made.accepted
             assert agent.history_sync("ana") == [persona]

@@ -158,18 +158,18 @@ def test_optimize_all_goes_on_after_one_who_fails(
     for user in ("ana", "ben", "cleo", "dan"):
         agent.record_sync(user, "tea?", "yes")
 
-    def optimize(self: PersonaAgent, user: str) -> Revision:
+    async def optimize(self: PersonaAgent, user: str) -> Revision:
         if user == "ben":
             raise ModelCallError("HTTP 500")
         if user == "cleo":
             raise BudgetExceededError("3 calls")
         return revision(user, accepted=False)
 
-    monkeypatch.setattr(PersonaAgent, "optimize_sync", optimize)
+    monkeypatch.setattr(PersonaAgent, "optimize", optimize)
     result = cli("optimize", "--all", "--json")
     assert result.returncode == 1
     found = json.loads(result.stdout)
-    assert [one["user_id"] for one in found["revisions"]] == ["ana"]
+    assert [one["user_id"] for one in found["revisions"]] == ["ana", "dan"]
     assert found["errors"] == {"ben": "HTTP 500", "cleo": "3 calls"}
     assert "ana: left as it was" in cli("optimize", "--all").stdout
 

@@ -33,6 +33,9 @@ NAMES = (
     "rag",
     "rag+stats",
     "pag",
+    "memory-bank",
+    "react",
+    "personaagent-paper",
     "persona",
     "persona+alignment",
 )

@@ -22,7 +22,17 @@ from persona_agent.testing import HashEmbedder
 CANARY = "zanzibarcanary"
 LABELS = ("tea", "coffee", "juice", CANARY)
 START = datetime(2026, 1, 1, tzinfo=UTC)
-MODEL_ARMS = ("icl", "rag", "rag+stats", "pag", "persona", "persona+alignment")
+MODEL_ARMS = (
+    "icl",
+    "rag",
+    "rag+stats",
+    "pag",
+    "memory-bank",
+    "react",
+    "personaagent-paper",
+    "persona",
+    "persona+alignment",
+)
 
 
 class Eavesdropper(OfflineModel):

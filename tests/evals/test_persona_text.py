@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from persona_agent.evals.arms import ARMS, Arm, Bench, drafted, persona_answerer
+from persona_agent.evals.arms import (
+    ARMS,
+    Answerer,
+    Arm,
+    Bench,
+    drafted,
+    persona_answerer,
+)
 from persona_agent.evals.datasets import EvalUser, load_dataset, select
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.evals.statistics import draw_users, paired_bootstrap, sum_by_user
@@ -32,7 +39,7 @@ def someone_elses(bench: Bench, user: EvalUser) -> EvalUser:
 
 
 def claims_of(owner: Owner) -> Arm:
-    async def fit(bench: Bench, user: EvalUser) -> Callable[..., Awaitable[str]]:
+    async def fit(bench: Bench, user: EvalUser) -> Answerer:
         written = await drafted(bench, owner(bench, user))
         shown = Persona(user_id=user.user_id, claims=written.claims, policy=CLAIMS_ONLY)
         return persona_answerer(bench, shown)

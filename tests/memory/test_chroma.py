@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from persona_agent.errors import (
     EmbedderMismatchError,
@@ -22,7 +24,13 @@ from persona_agent.errors import (
 from persona_agent.memory.chroma import ChromaEpisodeStore
 from persona_agent.memory.persona_space import PersonaSpace
 from persona_agent.protocols import EpisodeStore
-from persona_agent.testing.conformance import POOL, EpisodeStoreConformance, ids, make_episode
+from persona_agent.testing.conformance import (
+    POOL,
+    EpisodeStoreConformance,
+    episode_store_machine,
+    ids,
+    make_episode,
+)
 
 SECOND = """
 import sys
@@ -133,6 +141,66 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+HALF_A_BATCH = """
+import os, signal, sys
+from persona_agent.memory.chroma import ChromaEpisodeStore
+from persona_agent.testing.conformance import POOL, make_episode
+store = ChromaEpisodeStore(path=sys.argv[1], embedder="test")
+store.add([make_episode("old", user="user3")], POOL[:1])
+collection = type(store._shards()[0])
+add = collection.add
+def once(self, **rows):
+    add(self, **rows)
+    os.kill(os.getpid(), signal.SIGKILL)
+collection.add = once
+store.add([make_episode(user=f"user{i}") for i in range(8)], POOL[:8])
+"""
+
+
+def test_half_a_batch_is_taken_back_after_a_crash(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", HALF_A_BATCH, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    store = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    assert store.users() == ["user3"]
+    assert ids(store.timeline("user3")) == ["old"]
+    assert len(store.add([make_episode(user=f"user{i}") for i in range(8)], POOL[:8])) == 8
+    store.close()
+
+
+def test_stores_of_a_folder_see_each_others_writes(tmp_path: Path) -> None:
+    one, two = (ChromaEpisodeStore(path=tmp_path, embedder="test") for _ in range(2))
+    one.add([make_episode("e0", n=1), make_episode("e1")], POOL[:2])
+    for store in (one, two):
+        assert ids(store.recall("ann", POOL[0], limit=9)) == ["e0", "e1"]
+    two.add([make_episode("e2", n=1)], POOL[2:3])
+    assert ids(one.recall("ann", POOL[0], limit=9, where={"n": 1})) == ["e0", "e2"]
+    two.set_outcome("ann", "e1", outcome="a")
+    assert ids(one.recall("ann", POOL[0], limit=9, with_outcome=True)) == ["e1"]
+    two.delete("ann", ["e1"])
+    assert ids(one.recall("ann", POOL[0], limit=9)) == ["e0", "e2"]
+    two.forget("ann")
+    assert one.recall("ann", POOL[0], limit=9) == []
+    one.close()
+    two.close()
+
+
+def test_rows_of_a_former_version_are_read(tmp_path: Path) -> None:
+    store = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    store.add([make_episode("new"), make_episode("old", day=1)], POOL[:2])
+    shard = store._shards()[0]
+    bodies = [make_episode("old", day=1).model_dump_json()]
+    key = shard.get(where={"user_id": "ann"}, include=["metadatas"])
+    old = next(
+        id_ for id_, row in zip(key["ids"], key["metadatas"], strict=True) if '"old"' in row["body"]
+    )
+    shard.delete(ids=[old])
+    shard.add(ids=[old], embeddings=POOL[1:2], documents=bodies, metadatas=[{"user_id": "ann"}])
+    assert ids(store.timeline("ann")) == ["new", "old"]
+    assert store.set_outcome("ann", "old", outcome="a").outcome == "a"
+    assert ids(store.recall("ann", POOL[1], limit=1, with_outcome=True)) == ["old"]
+    store.close()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
@@ -161,3 +229,18 @@ class TestChromaServer(EpisodeStoreConformance):
 
     def make_store(self, folder: Path) -> EpisodeStore:
         return ChromaEpisodeStore(url=self.url, embedder="test")
+
+    def test_clients_see_each_others_writes(self) -> None:
+        one, two = self.make_store(Path()), self.make_store(Path())
+        one.add([make_episode("e0"), make_episode("e1")], POOL[:2])
+        assert ids(two.recall("ann", POOL[0], limit=9)) == ["e0", "e1"]
+        two.delete("ann", ["e0"])
+        assert ids(one.recall("ann", POOL[0], limit=9)) == ["e1"]
+        one.close()
+        two.close()
+
+    def test_any_sequence_of_calls(self) -> None:
+        machine = episode_store_machine(self.make_store)
+        run_state_machine_as_test(
+            machine, settings=settings(max_examples=3, stateful_step_count=8, deadline=None)
+        )

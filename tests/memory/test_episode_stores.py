@@ -62,10 +62,10 @@ def quick(examples: int, steps: int) -> settings:
 
 
 TestInMemoryMachine = episode_store_machine(in_memory, persistent=False).TestCase
-TestInMemoryMachine.settings = quick(40, 25)
+TestInMemoryMachine.settings = quick(25, 20)
 
 TestSQLiteMachine = episode_store_machine(sqlite).TestCase
-TestSQLiteMachine.settings = quick(25, 20)
+TestSQLiteMachine.settings = quick(20, 20)
 
 TestChromaMachine = episode_store_machine(chroma).TestCase
 TestChromaMachine.settings = quick(3, 8)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from persona_agent.errors import (
+    InputError,
     ModelCallError,
     NotFoundError,
     StoreDamagedError,
@@ -18,6 +19,7 @@ from persona_agent.errors import (
 from persona_agent.memory.distil import BATCH, distil
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.memory.facts import FactStore, Learned, wording
+from persona_agent.memory.profile import MOST
 from persona_agent.prompts import DISTIL_FACTS, DistilInputs
 from persona_agent.schema import Fact, Feedback
 from persona_agent.testing.conformance import POOL, START, make_episode
@@ -114,6 +116,74 @@ def test_errors_of_the_file(tmp_path: Path) -> None:
         store.current("ann")
 
 
+# --- profile and traces --------------------------------------------------------------------------
+
+
+def test_a_profile_keeps_what_is_supported_lately(facts: FactStore) -> None:
+    years = [make_episode(f"e{year}", day=365 * year) for year in range(10)]
+    often = [make_episode(f"o{number}", day=365 * 9 + number) for number in range(3)]
+    old = Learned(fact("old and often", *(one.id for one in years[:3]), day=730))
+    new = Learned(fact("new", years[9].id, day=365 * 9))
+    lately = Learned(fact("lately and often", *(one.id for one in often), day=365 * 9 + 2))
+    facts.learn("ann", [old, new, lately], [*years, *often])
+    assert [one.text for one in facts.profile("ann", limit=2)] == ["new", "lately and often"]
+    assert [one.text for one in facts.profile("ann", limit=1)] == ["lately and often"]
+    then = START + timedelta(days=731)
+    assert "old and often" in [one.text for one in facts.profile("ann", limit=2, now=then)]
+    assert len(facts.profile("ann")) == 3
+    assert facts.profile("ann", limit=0) == facts.profile("bob") == []
+    again = [make_episode(f"a{number}", day=365 * 9 + 5) for number in range(4)]
+    facts.learn("ann", [Learned(fact("Old and often.", *(one.id for one in again)))], again)
+    assert "old and often" in [one.text for one in facts.profile("ann", limit=1)]
+
+
+def test_a_profile_without_support_goes_by_the_facts_themselves(facts: FactStore) -> None:
+    facts.add([fact("older", day=1), fact("newer", day=900)])
+    assert [one.text for one in facts.profile("ann", limit=1)] == ["newer"]
+    with pytest.raises(InputError):
+        facts.profile("ann", limit=-1)
+
+
+async def test_a_profile_of_ten_years_is_small(facts: FactStore) -> None:
+    made = [make_episode(f"e{number:05d}", day=number / 1.1) for number in range(4_000)]
+    for start in range(0, 4_000, 20):
+        batch = made[start : start + 20]
+        said = [f"statement {start}", f"another {start % 400}"]
+        facts.learn("ann", [Learned(fact(one, batch[0].id)) for one in said], batch)
+    assert len(facts.current("ann")) == 200 + 20
+    profile = facts.profile("ann")
+    assert len(profile) == MOST
+    assert sum(one.text.startswith("another") for one in profile) == 20  # said ten times each
+    assert facts.pending("ann", made) == []
+
+
+def test_facts_are_traced_to_episodes_and_back(facts: FactStore) -> None:
+    stored = [fact("one", "e1", "e2"), fact("two", "e2"), fact("three", "e2", user="bob")]
+    facts.add(stored)
+    assert facts.sources("ann", stored[0].id) == ["e1", "e2"]
+    for one in facts.history("ann"):
+        assert all(one in facts.for_episode("ann", id_) for id_ in facts.sources("ann", one.id))
+    with pytest.raises(NotFoundError):
+        facts.sources("ann", stored[2].id)
+
+
+def test_sources_that_are_deleted_take_what_rests_on_them_alone(facts: FactStore) -> None:
+    alone, shared = fact("alone", "e1"), fact("shared", "e1", "e2")
+    older = fact("older", "e3")
+    facts.add([alone, shared, older, fact("foreign", "e1", user="bob")])
+    facts.supersede("ann", older.id, by=alone.id)
+    facts.mark_distilled("ann", [make_episode("e1")])
+    assert facts.drop_sources("ann", ["e1", "e9"]) == 1
+    assert {one.text: one.sources for one in facts.history("ann")} == {
+        "shared": ("e2",),
+        "older": ("e3",),
+    }
+    assert facts.current("ann") == [shared.model_copy(update={"sources": ("e2",)})]
+    assert facts.pending("ann", [make_episode("e1")]) == [make_episode("e1")]
+    assert facts.drop_sources("ann", []) == 0
+    assert len(facts.current("bob")) == 1
+
+
 # --- distillation ---------------------------------------------------------------------------------
 
 
@@ -184,3 +254,26 @@ async def test_a_failed_call_changes_nothing(facts: FactStore) -> None:
     assert facts.watermark("ann") == START + timedelta(days=BATCH - 1)
     (learned,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
     assert learned.sources == (f"e{BATCH:02d}",)
+
+
+async def test_a_crash_between_answer_and_store_distils_again_once(
+    facts: FactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    episodes = stored(3)
+    model = ScriptedModel({"distil_facts": {"facts": [{"text": "likes tea", "sources": ["E1"]}]}})
+    with monkeypatch.context() as patch:
+        patch.setattr("persona_agent.memory.facts._mark", killed)  # the last write of its batch
+        with pytest.raises(Killed):
+            await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert facts.history("ann") == []
+    assert facts.watermark("ann") is None
+    for _ in range(2):
+        await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert len(model.requests) == 2
+    assert [one.text for one in facts.history("ann")] == ["likes tea"]

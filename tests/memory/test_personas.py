@@ -154,3 +154,20 @@ def test_a_row_that_cannot_be_read(store: SQLPersonaStore, tmp_path: Path) -> No
     engine.dispose()
     with pytest.raises(StoreDamagedError, match="persona that cannot be read"):
         store.latest("ann")
+
+
+def test_versions_behind_are_stored_with_it_or_not_at_all(store: SQLPersonaStore) -> None:
+    draft = Persona(user_id="ann", cause="draft")
+    found = Persona(user_id="ann", parent=draft.version, cause="optimize")
+    foreign = Persona(user_id="bob")
+    with pytest.raises(InputError, match="bob"):
+        store.put(found, expected=None, behind=[foreign])
+    with pytest.raises(ConflictError):
+        store.put(found, expected="another", behind=[draft])
+    assert store.history("ann") == []
+    store.put(found, expected=None, behind=[draft])
+    assert store.history("ann") == [draft, found]
+    assert store.latest("ann") == found
+    with pytest.raises(ConflictError):
+        store.put(Persona(user_id="ann"), expected=found.version, behind=[draft])
+    assert store.latest("ann") == found

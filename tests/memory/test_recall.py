@@ -17,6 +17,7 @@ from persona_agent.memory.codec import (
     micros,
     outcome_code,
 )
+from persona_agent.memory.coded import Coded
 from persona_agent.memory.recall import cosines, rank
 from persona_agent.memory.row_cache import CachedUser, RowCache
 from persona_agent.memory.rows import Rows
@@ -47,10 +48,11 @@ def rows_of(vectors: Vectors, outcomes: list[str | None] | None = None) -> Rows:
     limit=st.integers(1, 40),
     copies=st.integers(1, 30),
     recency=st.sampled_from([0.0, 0.3]),
+    share=st.sampled_from([None, 0.0, 0.1, 0.6, 1.0]),
     seed=st.integers(0, 99),
 )
 def test_rank_equals_a_plain_loop(
-    n: int, limit: int, copies: int, recency: float, seed: int
+    n: int, limit: int, copies: int, recency: float, share: float | None, seed: int
 ) -> None:
     originals = unit(-(-n // copies), 16, seed)
     rows = rows_of(np.repeat(originals, copies, axis=0)[:n], (["a", "b", None] * n)[:n])
@@ -58,17 +60,18 @@ def test_rank_equals_a_plain_loop(
     blend = RecallBlend(recency=recency, half_life_days=20)
     similarity = cosines(rows.vectors, query)
     score = similarity + recency * 0.5 ** ((rows.at[0] - rows.at) / (20 * DAY))
+    mask = None if share is None else np.random.default_rng(seed).random(n) < share
     kept: list[int] = []
     for i in sorted(range(n), key=lambda i: (-score[i], i)):
-        if not any(
+        if (mask is None or mask[i]) and not any(
             rows.vectors[i] @ rows.vectors[k] >= 0.98 and rows.outcomes[i] == rows.outcomes[k]
             for k in kept
         ):
             kept.append(i)
         if len(kept) == limit:
             break
-    hits = rank(rows, query, limit=limit, blend=blend)
-    assert [hit.index for hit in hits] == kept
+    hits = rank(rows, query, limit=limit, blend=blend, mask=mask)
+    assert [hit.row for hit in hits] == kept
     np.testing.assert_allclose([hit.score for hit in hits], score[kept])
 
 
@@ -90,6 +93,17 @@ def test_what_is_after_now_has_age_zero() -> None:
     blend = RecallBlend(similarity=0, recency=1, half_life_days=1)
     hits = rank(rows, unit(1, 8, 3)[0], limit=2, blend=blend, now=0)
     assert [hit.score for hit in hits] == [1, 1]
+
+
+def test_a_column_of_repeating_values() -> None:
+    column = Coded.of([1, True, None, "1", 1.0])
+    assert column.equals(1).tolist() == [True, False, False, False, True]
+    assert column.equals(True).tolist() == [False, True, False, False, False]
+    assert not column.equals("absent").any()
+    both = column.followed_by(Coded.of(["x", None, True])).take(np.array([7, 5, 6, 3]))
+    assert both.equals(True).tolist() == [True, False, False, False]
+    assert both.equals("x").tolist() == [False, True, False, False]
+    assert both.equals("1").tolist() == [False, False, False, True]
 
 
 def test_rows_follow_changes() -> None:
@@ -116,11 +130,16 @@ def test_the_cache_is_bounded_in_bytes_and_knows_what_is_stale() -> None:
     assert cache.get("u4", 4) is not None
     assert cache.get("u4", 5) is None
     assert cache.get("u4", 4) is None
-    cache.change("u3", 3, 7, lambda rows: rows.without(["00000"]))
+    cache.change("u3", 3, 7, lambda user: user.after_delete(["00000"]))
     changed = cache.get("u3", 7)
     assert changed is not None and len(changed.rows) == 9
     cache.put("big", CachedUser(stamp=1, rows=rows_of(unit(100, 8))))
+    assert cache.get("big", 1) is not None
+    assert cache.get("u3", 7) is None
+    cache.put("u5", CachedUser(stamp=5, rows=rows))
     assert cache.get("big", 1) is None
+    cache.put("huge", CachedUser(stamp=1, rows=rows_of(unit(200, 8))))
+    assert cache.get("huge", 1) is None
     cache.clear()
     assert cache.nbytes == 0
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from persona_agent.errors import (
     StoreDamagedError,
     StoreUnavailableError,
 )
+from persona_agent.memory.recall import Hit
 from persona_agent.memory.sqlite import SQLiteEpisodeStore
+from persona_agent.memory.store import Question
 from persona_agent.testing.conformance import POOL, ids, make_episode
 
 KILLED = """
@@ -65,6 +68,23 @@ def test_a_cached_user_follows_its_own_writes(tmp_path: Path) -> None:
     for number in range(1, 5):
         assert len(store.recall("ann", POOL[0], limit=9, where={"n": 1})) == number
         store.add([make_episode(f"e{number}", n=1)], POOL[number : number + 1])
+    store.close()
+
+
+def test_a_write_during_a_recall_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path)
+    store.add([make_episode("e0"), make_episode("e1")], POOL[:2])
+    hits = Question.hits
+
+    def meanwhile(question: Question, *rest: Any) -> list[Hit]:
+        found = hits(question, *rest)
+        store.delete("ann", ["e0"])
+        return found
+
+    monkeypatch.setattr(Question, "hits", meanwhile)
+    assert ids(store.recall("ann", POOL[0], limit=9)) == ["e1"]
     store.close()
 
 

@@ -18,7 +18,7 @@ from persona_agent.errors import BudgetExceededError, ConflictError, ModelCallEr
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer, Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
-from persona_agent.prompts import DRAFT_PERSONA, Case, DraftInputs, ProposeInputs
+from persona_agent.prompts import DRAFT_PERSONA, Case, DraftInputs, ProposeInputs, VerifyInputs
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Episode, Persona, Query, Section, Trial
 from persona_agent.testing import ScriptedModel
@@ -59,6 +59,15 @@ async def evaluate(
     ]
 
 
+def all_support(inputs: VerifyInputs) -> dict[str, object]:
+    return {
+        "verdicts": [
+            {"claim": f"C{number}", "supports": ["E1"]}
+            for number in range(1, len(inputs.claims) + 1)
+        ]
+    }
+
+
 def proposals(*weights: int) -> ScriptedModel:
     """A model that drafts nothing and then proposes to add these weights, one a round."""
     left = list(weights)
@@ -73,6 +82,7 @@ def proposals(*weights: int) -> ScriptedModel:
     return ScriptedModel(
         {
             "draft_persona": {"claims": []},
+            "verify_claims": all_support,
             "critique": {"critique": "too low", "preference": "", "misleading": []},
             "propose_edits": propose,
         }
@@ -138,6 +148,7 @@ async def test_what_the_user_fixed_is_never_changed() -> None:
     own = Claim(section=Section.VALUES, text="weight=5", origin="user")
     model = ScriptedModel(
         {
+            "draft_persona": {"claims": []},
             "critique": {"critique": "too high", "preference": "", "misleading": ["C1"]},
             "propose_edits": {
                 "edits": [

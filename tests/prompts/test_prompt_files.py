@@ -21,6 +21,7 @@ from persona_agent.prompts import (
     PROFILE,
     PROPOSE_EDITS,
     RESPOND,
+    VERIFY_CLAIMS,
     Case,
     CritiqueInputs,
     DecideInputs,
@@ -34,14 +35,27 @@ from persona_agent.prompts import (
     ProposeInputs,
     RespondInputs,
     TypedPrompt,
+    VerifyInputs,
     all_prompts,
     neutralize,
+)
+from persona_agent.prompts.baselines import (
+    REACT_STEP,
+    REWRITE_PERSONA,
+    TEXT_FEEDBACK,
+    CriticizedAnswer,
+    FeedbackInputs,
+    Observation,
+    ReactInputs,
+    RewriteInputs,
+    baseline_prompts,
 )
 from persona_agent.prompts.typed import numbered, resolve, shorten
 from persona_agent.schema import Claim, Episode, Fact, Feedback, Query, Section
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-PROMPTS = [pytest.param(prompt, id=prompt.name) for prompt in all_prompts()]
+FILES = (*all_prompts(), *baseline_prompts())
+PROMPTS = [pytest.param(prompt, id=prompt.name) for prompt in FILES]
 
 
 def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], PromptInputs]]:
@@ -78,8 +92,24 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
                 rejected=(text,),
             ),
         ),
+        (VERIFY_CLAIMS, VerifyInputs(claims=(text,), cases=(case,))),
         (DISTIL_FACTS, DistilInputs(episodes=(episode,), facts=(fact,))),
         (PROFILE, ProfileInputs(cases=(case,))),
+        (TEXT_FEEDBACK, FeedbackInputs(persona=text, case=case, answer=text)),
+        (
+            REWRITE_PERSONA,
+            RewriteInputs(
+                persona=text, feedback=(CriticizedAnswer(case=case, answer=text, feedback=text),)
+            ),
+        ),
+        (
+            REACT_STEP,
+            ReactInputs(
+                query=query,
+                observations=(Observation(search=text, cases=(case,)),),
+                searches_left=1,
+            ),
+        ),
         (CHAT, ChatInputs(message=text, persona=text, memories=(memory_line(episode),))),
     ]
 
@@ -99,7 +129,7 @@ def tags_in(text: str, names: set[str]) -> list[str]:
 
 def test_every_prompt_is_tried_here() -> None:
     tried = [prompt for prompt, _ in filled("x")]
-    assert tried[:-1] == list(all_prompts())
+    assert tried[:-1] == list(FILES)
     assert len({prompt.name for prompt in tried}) == len(tried)
     assert len({prompt.digest for prompt in tried}) == len(tried)
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from persona_agent.errors import ModelAnswerError
+from persona_agent.errors import ModelCannotError
 from persona_agent.llm.accounting import AccountedModel
-from persona_agent.llm.offline import chat, writing
+from persona_agent.llm.offline import baselines, chat, lab_answers, verifying, writing
 from persona_agent.llm.offline.decide import Decider
 from persona_agent.persona import estimate_tokens
 from persona_agent.protocols import (
@@ -49,13 +49,16 @@ class OfflineModel(AccountedModel):
             "propose_edits": writing.propose,
             "distil_facts": lambda inputs: writing.distil(inputs, embedder),
             "profile": writing.profile,
+            "verify_claims": lambda inputs: verifying.verify(inputs, embedder),
+            **baselines.answers(decider),
+            **lab_answers.answers(embedder),
         }
 
     async def ask(self, prompt: Prompt[InputT, OutputT], inputs: InputT) -> OutputT:
-        """Answer a typed prompt. Raises ModelAnswerError for one that it does not know."""
+        """Answer a typed prompt. Raises ModelCannotError for one that is beyond it."""
         answer = self._answers.get(prompt.name)
         if answer is None:
-            raise ModelAnswerError(
+            raise ModelCannotError(
                 f"the offline model cannot answer the prompt {prompt.name!r}: "
                 "set PERSONA_AGENT_MODEL to a real model"
             )

@@ -1,0 +1,144 @@
+"""The map as a picture, by matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from persona_agent.errors import MissingExtraError
+from persona_agent.evals.atlas.figure import MANY_LINES, links, rows_at
+from persona_agent.evals.atlas.look import CLUSTER, Colouring, caption, colourings, short, sizes
+from persona_agent.evals.atlas.records import Atlas
+
+NAMED = 30
+MARKS = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle-up": "^",
+    "cross": "P",
+    "x": "X",
+    "star": "*",
+    "hexagon": "h",
+    "circle-open": "o",
+}
+THEMES = {
+    False: {"ink": "#1c2024", "soft": "#5b6570", "ground": "#ffffff", "line": "#c3cad1"},
+    True: {"ink": "#e4e8ec", "soft": "#9aa5b1", "ground": "#15181c", "line": "#4a535d"},
+}
+
+
+def save_picture(
+    atlas: Atlas, path: Path, *, headline: str = "", colour: str = CLUSTER, dark: bool = False
+) -> None:
+    """Write the map as PNG (or what the name ends in), with the trails of earlier versions.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OSError: the file cannot be written.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("matplotlib", "atlas") from None
+    theme = THEMES[dark]
+    drawn = Figure(figsize=(10, 7.4), dpi=160, facecolor=theme["ground"])
+    FigureCanvasAgg(drawn)  # no window, whatever the host has set
+    area = drawn.add_axes((0.03, 0.17, 0.94, 0.7))
+    area.set_axis_off()
+    area.set_aspect("equal", adjustable="datalim")
+    shown = rows_at(atlas)
+    by = next(one for one in colourings(atlas) if one.title == colour)
+    _lines(area, atlas, shown, theme)
+    _dots(drawn, area, atlas, shown, by, theme)
+    _names(area, atlas, shown, theme)
+    title = headline or "Atlas of personas"
+    drawn.text(0.03, 0.965, _plain(title, 110), color=theme["ink"], fontsize=13, weight="bold",
+               va="top")  # fmt: skip
+    drawn.text(0.03, 0.925, _plain(caption(atlas), 150), color=theme["soft"], fontsize=9.5,
+               va="top")  # fmt: skip
+    drawn.savefig(path, facecolor=theme["ground"])
+
+
+def _lines(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str]) -> None:
+    from matplotlib.collections import LineCollection
+
+    ends = [_places(atlas, pair) for pair in links(atlas, shown)]
+    pairs = [np.column_stack(pair) for pair in ends]
+    area.add_collection(LineCollection(pairs, colors=theme["line"], linewidths=0.7, zorder=1))
+    trails = [np.array(trail) for trail in _trails(atlas)] if len(shown) <= MANY_LINES else []
+    area.add_collection(
+        LineCollection(trails, colors=theme["soft"], linewidths=0.9, linestyles=":", zorder=1)
+    )
+
+
+def _trails(atlas: Atlas) -> list[list[tuple[float, float]]]:
+    trails: dict[str, list[tuple[float, float]]] = {}
+    for point in atlas.points:
+        if point.x is not None and point.y is not None:
+            trails.setdefault(point.user_id, []).append((point.x, point.y))
+    return [trail for trail in trails.values() if len(trail) > 1]
+
+
+def _dots(
+    drawn: Any,
+    area: Any,
+    atlas: Atlas,
+    shown: Sequence[int],
+    by: Colouring,
+    theme: dict[str, str],
+) -> None:
+    every = [(size * 0.75) ** 2 for size in sizes(atlas)]
+    edge = {"linewidths": 0.5, "edgecolors": theme["ground"], "zorder": 2}
+    if by.kind == "number":
+        x, y = _places(atlas, shown)
+        values = [math.nan if by.values[row] is None else by.values[row] for row in shown]
+        dots = area.scatter(x, y, c=values, cmap="cividis", s=[every[r] for r in shown], **edge)
+        bar = drawn.colorbar(dots, ax=area, shrink=0.6, label=_plain(by.title, 40))
+        bar.ax.tick_params(colors=theme["soft"])
+        return
+    for number, category in enumerate(by.categories):
+        rows = [row for row in shown if by.values[row] == number]
+        x, y = _places(atlas, rows)
+        label = f"{_plain(category.label, 46)} ({len(rows)})"
+        area.scatter(x, y, s=[every[row] for row in rows], c=category.color, alpha=0.9,
+                     marker=MARKS[category.mark], label=label, **edge)  # fmt: skip
+    legend = drawn.legend(
+        loc="lower center", ncols=2 if len(by.categories) > 3 else 3, frameon=False, fontsize=9,
+        labelcolor=theme["ink"], bbox_to_anchor=(0.5, 0.01),
+    )  # fmt: skip
+    for handle in legend.legend_handles:
+        handle.set_sizes([60])
+
+
+def _names(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str]) -> None:
+    """Name the people where they are few."""
+    if len(shown) > NAMED:
+        return
+    for row in shown:
+        point = atlas.points[row]
+        area.annotate(
+            _plain(point.name, 24),
+            (point.x, point.y),
+            xytext=(0, 10),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=theme["ink"],
+            zorder=3,
+        )
+
+
+def _places(atlas: Atlas, rows: Sequence[int]) -> tuple[list[float], list[float]]:
+    points = [atlas.points[row] for row in rows]
+    return [point.x or 0.0 for point in points], [point.y or 0.0 for point in points]
+
+
+def _plain(text: str, most: int) -> str:
+    """Return a text that matplotlib does not read as mathematics."""
+    return short(text, most).replace("$", r"\$")

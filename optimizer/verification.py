@@ -1,0 +1,106 @@
+"""Checking claims on cases that they were not written from, before they are believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persona_agent.errors import ModelAnswerError
+from persona_agent.prompts import VERIFY_CLAIMS, Case, VerifyInputs
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Claim, Edit, EditOperation, Episode
+from persona_agent.schema.base import Record
+
+
+class Support(Record):
+    """Ids of the episodes that support and contradict one statement."""
+
+    supports: tuple[str, ...] = ()
+    contradicts: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether more cases support than contradict; none at all is no support."""
+        return len(self.supports) > len(self.contradicts)
+
+
+async def verify(
+    statements: Sequence[str], episodes: Sequence[Episode], model: LanguageModel
+) -> list[Support] | None:
+    """Ask what episodes say of statements; None where nothing usable came back.
+
+    All statements share one call. Answers about cases that do not exist are left out.
+    """
+    if not statements or not episodes:
+        return None
+    inputs = VerifyInputs(
+        claims=tuple(statements), cases=tuple(Case.of(episode) for episode in episodes)
+    )
+    try:
+        said = await model.ask(VERIFY_CLAIMS, inputs)
+    except ModelAnswerError:
+        return None
+    found = [Support()] * len(statements)
+    for verdict in said.verdicts:
+        place = inputs.claim_index(verdict.claim)
+        if place is not None:
+            found[place] = Support(
+                supports=_ids(inputs, verdict.supports),
+                contradicts=_ids(inputs, verdict.contradicts),
+            )
+    return found
+
+
+async def supported(
+    edits: Sequence[Edit], history: Sequence[Episode], most: int, model: LanguageModel
+) -> tuple[list[Edit], list[Edit]]:
+    """Split edits into those whose wording other cases support, and the rest.
+
+    Each edit is checked on the latest ``most`` episodes that it does not rest on. A deletion
+    claims nothing, so there is nothing to check. When the check cannot be made (no such episode,
+    or no usable answer) the edits are left to the gates.
+    """
+    claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
+    used = {name for edit in claiming for name in edit.evidence}
+    others = [episode for episode in history if episode.id not in used][-most:]
+    found = await verify([statement_of(edit) for edit in claiming], others, model)
+    if found is None:
+        return list(edits), []
+    failed = [edit for edit, support in zip(claiming, found, strict=True) if not support.holds]
+    return [edit for edit in edits if edit not in failed], failed
+
+
+async def outdated(
+    claims: Sequence[Claim], episodes: Sequence[Episode], model: LanguageModel, *, least: int
+) -> list[Edit]:
+    """Propose to retire claims that recent outcomes contradict.
+
+    Args:
+        claims: claims of the persona in use; those that the user fixed are passed over.
+        episodes: the latest episodes.
+        model: tells what they say of the claims.
+        least: how many of them must contradict a claim, and more than support it.
+    """
+    learned = [claim for claim in claims if not claim.protected]
+    found = await verify([claim.statement for claim in learned], episodes, model)
+    return [
+        Edit(
+            operation=EditOperation.DELETE,
+            claim_ids=(claim.id,),
+            section=claim.section,
+            reason=f"{len(support.contradicts)} recent outcomes contradict it, "
+            f"{len(support.supports)} support it",
+            evidence=support.contradicts,
+        )
+        for claim, support in zip(learned, found or [], strict=False)
+        if len(support.contradicts) >= least and not support.holds
+    ]
+
+
+def statement_of(edit: Edit) -> str:
+    """Return the claim that an edit makes, as one sentence with its scope."""
+    return f"{edit.scope}: {edit.text}" if edit.scope else edit.text
+
+
+def _ids(inputs: VerifyInputs, references: Sequence[str]) -> tuple[str, ...]:
+    named = (inputs.episode_id(reference) for reference in references)
+    return tuple(dict.fromkeys(name for name in named if name is not None))

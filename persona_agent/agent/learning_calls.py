@@ -1,0 +1,204 @@
+"""Optimizing personas: one user now, many within one budget, or by itself when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+
+from persona_agent.agent.due import due, since_last
+from persona_agent.agent.inputs import valid_user
+from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
+from persona_agent.errors import BudgetExceededError, NotFoundError, PersonaAgentError
+from persona_agent.llm import limit
+from persona_agent.memory import Memory
+from persona_agent.memory.distil import distil
+from persona_agent.optimizer import PersonaOptimizer
+from persona_agent.prompts import DISTIL_FACTS
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Revision
+from persona_agent.schema.base import Record
+from persona_agent.settings import Settings
+
+LOG = logging.getLogger(__name__)
+USERS_AT_ONCE = 4
+
+
+class Optimized(Record):
+    """How the optimization of one of several users ended: a revision, or why there is none."""
+
+    user_id: str
+    revision: Revision | None = None
+    error: str = ""
+
+
+class Limits(TypedDict):
+    """What may still be used; None is no limit."""
+
+    max_calls: int | None
+    max_tokens: int | None
+    max_cost_usd: float | None
+
+
+class LearningCalls:
+    """The part of the public API that is about learning."""
+
+    memory: Memory
+    model: LanguageModel
+    settings: Settings
+    _optimizer: PersonaOptimizer
+    _background: LoopThread
+    _learning: dict[str, asyncio.Task[None]]
+
+    async def optimize(self, user: str) -> Revision:
+        """Improve the persona from the user's recent interactions; keep only what helps.
+
+        Raises:
+            NotFoundError: the user has no episode with an outcome.
+            ConflictError: the persona changed meanwhile; run it again.
+            BudgetExceededError: the budget of the run, or of this user's day, is spent.
+            ModelError: the model cannot be used. What was paid for is kept, and the next run
+                goes on from there.
+        """
+        history = await asyncio.to_thread(
+            self.memory.episodes.timeline, valid_user(user), with_outcome=True
+        )
+        if not history:
+            raise NotFoundError(
+                f"user {user!r} has no interaction with a known outcome: record some first"
+            )
+        with limit(**await asyncio.to_thread(self._left_today, user)):
+            with self.model.account(user_id=user, purpose="distil"):
+                await distil(
+                    user,
+                    self.memory.episodes,
+                    self.memory.facts,
+                    self._optimizer.journaled(user),
+                    DISTIL_FACTS,
+                )
+            facts = await asyncio.to_thread(self.memory.facts.profile, user)
+            with self.model.account(user_id=user, purpose="optimize"):
+                return await self._optimizer.optimize(user, history, facts=facts)
+
+    async def optimize_all(
+        self, users: Sequence[str] | None = None, *, at_once: int = USERS_AT_ONCE
+    ) -> AsyncIterator[Optimized]:
+        """Optimize several users concurrently; yield how each ended, as it ends.
+
+        Each user may use an equal share of what the budget of the process has left when its turn
+        comes. One who fails does not keep the others from theirs. Interrupted at any moment, it
+        loses nothing: what was paid for is journaled, and the next run goes on from there.
+
+        Args:
+            users: whom; by default everybody with outcomes, who has most to learn from first.
+            at_once: how many at a time, at least 1.
+        """
+        waiting = list(users) if users is not None else await self.unlearned()
+        left = len(waiting)
+        slots = asyncio.Semaphore(max(1, at_once))
+
+        async def one(user: str) -> Optimized:
+            nonlocal left
+            async with slots:
+                shares = self._shares(left)
+                left -= 1
+                try:
+                    with limit(**shares):
+                        return Optimized(user_id=user, revision=await self.optimize(user))
+                except PersonaAgentError as error:
+                    return Optimized(user_id=user, error=str(error))
+
+        tasks = [asyncio.create_task(one(user)) for user in waiting]
+        try:
+            for done in asyncio.as_completed(tasks):
+                yield await done
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def unlearned(self) -> list[str]:
+        """Return the users with outcomes not yet learned from, those with most of them first."""
+
+        def ask() -> list[str]:
+            users = self.memory.episodes.users()
+            fresh = {user: len(since_last(user, self.memory)[1]) for user in users}
+            return sorted((user for user in users if fresh[user]), key=lambda user: -fresh[user])
+
+        return await asyncio.to_thread(ask)
+
+    async def due(self, user: str) -> str:
+        """Return why an optimization is worth its calls now; "" when it is not.
+
+        It is when as many outcomes are new as the setting ``optimize_after`` says (twice as many
+        after one that changed nothing), or when most of the latest decisions were wrong.
+        """
+        return await asyncio.to_thread(
+            due, valid_user(user), self.memory, self.settings.optimize_after or 10
+        )
+
+    async def _learned_something(self, user: str) -> None:
+        """Start an optimization off the response path where the settings ask for that."""
+        if self.settings.optimize_after is None or user in self._learning:
+            return
+        if await self.due(user):
+            task = asyncio.create_task(self._optimize_quietly(user))
+            self._learning[user] = task
+            task.add_done_callback(lambda _: self._learning.pop(user, None))
+
+    async def _optimize_quietly(self, user: str) -> None:
+        try:
+            await self.optimize(user)
+        except PersonaAgentError as error:  # it comes again: nothing was lost but time
+            LOG.warning("an optimization in the background ended early: %s", type(error).__name__)
+
+    async def _stop_learning(self) -> None:
+        """End what runs in the background; what was paid for is journaled."""
+        running = list(self._learning.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _left_today(self, user: str) -> Limits:
+        """Return what the user's optimizations may still use of their day."""
+        since = datetime.now(UTC) - timedelta(days=1)
+        recent = [r.usage for r in self.memory.personas.revisions(user) if r.at > since]
+        calls = sum(used.calls for used in recent)
+        cost = sum(used.cost_usd for used in recent)
+        tokens = sum(used.prompt_tokens + used.completion_tokens for used in recent)
+        limits = self.settings
+        left = Limits(
+            max_calls=_whole(limits.user_daily_calls, calls),
+            max_tokens=_whole(limits.user_daily_tokens, tokens),
+            max_cost_usd=_part(limits.user_daily_cost_usd, cost),
+        )
+        if 0 in (left["max_calls"], left["max_tokens"], left["max_cost_usd"]):
+            raise BudgetExceededError(
+                f"what optimizations of user {user!r} may use in 24 hours is used up; nothing sent"
+            )
+        return left
+
+    def _shares(self, users: int) -> Limits:
+        """Return an equal share of the process's budget for the users whose turn is to come."""
+        used, limits, parts = self.model.usage(), self.settings, max(1, users)
+        tokens = used.prompt_tokens + used.completion_tokens
+        return Limits(
+            max_calls=_whole(limits.max_calls, used.calls, parts),
+            max_tokens=_whole(limits.max_tokens, tokens, parts),
+            max_cost_usd=_part(limits.max_cost_usd, used.cost_usd, parts),
+        )
+
+    optimize_sync = blocking(optimize)
+    optimize_all_sync = blocking_iterator(optimize_all)
+    unlearned_sync = blocking(unlearned)
+    due_sync = blocking(due)
+
+
+def _whole(most: int | None, used: int, parts: int = 1) -> int | None:
+    return None if most is None else max(0, most - used) // parts
+
+
+def _part(most: float | None, used: float, parts: int = 1) -> float | None:
+    return None if most is None else max(0.0, most - used) / parts

@@ -1,0 +1,221 @@
+"""What the endpoint does to a host's chat request: add what is known of the user, remember after.
+
+The host's messages stay as they are. What is known goes to the end of its first system message,
+as data of which that message's rules go first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from persona_agent.agent.chat_prompt import memory_line
+from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.facade import PersonaAgent
+from persona_agent.agent.inputs import valid_user
+from persona_agent.agent.persona_calls import no_persona
+from persona_agent.agent.recorder import Recorder
+from persona_agent.agent.turn import TASK
+from persona_agent.persona.render import claim_line
+from persona_agent.prompts import PromptInputs, TypedPrompt
+from persona_agent.prompts.typed import NOTHING
+from persona_agent.protocols import ChatReply
+from persona_agent.schema import Episode, Persona, Query, Recalled, new_id
+
+Message = dict[str, Any]
+"""One message of OpenAI's chat API."""
+
+SYSTEM_ROLES = ("system", "developer")
+LONGEST_MEMORY = 100_000
+"""Characters of a message that are remembered."""
+
+
+class ProxyInputs(PromptInputs):
+    """The rendered persona, and what was recalled, one line each, best first."""
+
+    persona: str = ""
+    memories: tuple[str, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "persona": self.persona or NOTHING,
+            "memories": "\n".join(self.memories) or NOTHING,
+        }
+
+
+PROXY = TypedPrompt("proxy", ProxyInputs, ChatReply)
+
+
+@dataclass(frozen=True)
+class ProxyTurn:
+    """A request with what is known of its user.
+
+    ``messages`` is what to send. ``claims`` are the ids of the claims that the model gets to see,
+    ``text`` is the message that is answered; "" where there is none to remember.
+    """
+
+    user: str
+    text: str
+    thread: str
+    messages: list[Message]
+    persona_version: str
+    claims: tuple[str, ...] = ()
+    recalled: tuple[Recalled, ...] = ()
+    episode_id: str = field(default_factory=new_id)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Proxy:
+    """Prepares and remembers turns that somebody else's model answers, for many users at once."""
+
+    def __init__(self, agent: PersonaAgent) -> None:
+        self._memory = agent.memory
+        self._contexts = ContextBuilder(
+            agent.memory.episodes,
+            agent.memory.embedder,
+            persona_tokens=agent.settings.persona_tokens,
+        )
+        self._recorder = Recorder(agent)
+
+    async def prepare(
+        self,
+        user: str,
+        messages: Sequence[Message],
+        *,
+        thread: str = "",
+        episode_id: str | None = None,
+    ) -> ProxyTurn:
+        """Return the turn with the messages to send.
+
+        Args:
+            user: whose turn it is.
+            messages: the host's messages, the one to answer last.
+            thread: kept with the memory of the turn.
+            episode_id: of the memory; a second turn of the same id is a retry of the first.
+
+        Raises:
+            InputError: a value is not valid.
+            StoreError: the memory cannot be read.
+        """
+        valid_user(user)
+        return await asyncio.to_thread(self._prepared, user, messages, thread, episode_id)
+
+    async def remember(self, turn: ProxyTurn, answer: str) -> bool:
+        """Store the exchange; it is durable when this returns.
+
+        Returns whether there was one: a turn without text on either side (a call of a tool, an
+        image alone) leaves no episode.
+        """
+        if not turn.text or not answer.strip():
+            return False
+        episode = Episode(
+            id=turn.episode_id,
+            user_id=turn.user,
+            query=Query(text=turn.text, task=TASK),
+            response=answer[:LONGEST_MEMORY],
+            at=turn.at,
+            metadata={"thread": turn.thread} if turn.thread else {},
+        )
+        await self._recorder.add(episode)
+        return True
+
+    async def aclose(self) -> None:
+        """Wait until what is being stored is stored."""
+        await self._recorder.aclose()
+
+    def _prepared(
+        self, user: str, messages: Sequence[Message], thread: str, episode_id: str | None
+    ) -> ProxyTurn:
+        text = _answered(messages)
+        persona = self._memory.personas.latest(user) or no_persona(user)
+        query = Query(text=text or NOTHING, task=TASK)
+        recalled: tuple[Recalled, ...] = ()
+        if text:
+            vector = self._memory.embedder.embed([text])[0]
+            context = self._contexts.build(persona, query, vector=vector)
+            shown = context.persona_text
+            recalled = self._memories(persona, vector, context.recalled, messages)
+        else:
+            shown = self._contexts.text(persona, query)
+        lines = tuple(memory_line(one.episode) for one in recalled)
+        system, _ = PROXY.render(ProxyInputs(persona=shown, memories=lines))
+        return ProxyTurn(
+            user=user,
+            text=text,
+            thread=thread,
+            messages=merged(messages, system.content),
+            persona_version=persona.version,
+            claims=tuple(one.id for one in persona.claims if claim_line(one) in shown),
+            recalled=recalled,
+            episode_id=episode_id or new_id(),
+        )
+
+    def _memories(
+        self,
+        persona: Persona,
+        vector: npt.NDArray[np.float32],
+        answered: Sequence[Recalled],
+        messages: Sequence[Message],
+    ) -> tuple[Recalled, ...]:
+        """Complete answered chat cases, up to half the places, with memories of every task.
+
+        What stands earlier in the conversation anyway is left out.
+        """
+        most = persona.policy.recalled
+        if not most:
+            return ()
+        users = [message for message in messages if message.get("role") == "user"]
+        said = {_text(message) for message in users[:-1]}
+        wider = self._memory.episodes.recall(
+            persona.user_id,
+            vector,
+            limit=most + min(len(said), most),
+            blend=persona.policy.blend,
+        )
+        first = [*answered[: (most + 1) // 2], *wider]
+        found = {one.episode.id: one for one in first if one.episode.query.text not in said}
+        return tuple(found.values())[:most]
+
+
+def merged(messages: Sequence[Message], section: str) -> list[Message]:
+    """Return the messages with a section at the end of the first system message.
+
+    The host's own text comes first, and unchanged; without one the section is a message itself.
+    """
+    for place, message in enumerate(messages):
+        if message.get("role") in SYSTEM_ROLES:
+            added = message | {"content": _appended(message.get("content"), section)}
+            return [*messages[:place], added, *messages[place + 1 :]]
+    return [{"role": "system", "content": section}, *messages]
+
+
+def _appended(content: Any, section: str) -> Any:
+    if isinstance(content, list):
+        return [*content, {"type": "text", "text": section}]
+    return f"{content}\n\n{section}" if content else section
+
+
+def _answered(messages: Sequence[Message]) -> str:
+    """Return the text of the last message of the user, as it is remembered; "" without one."""
+    last = next((m for m in reversed(messages) if m.get("role") == "user"), None)
+    text = _text(last) if last is not None else ""
+    if not text.strip():
+        return ""
+    cleaned = Query(text=text).text
+    return cleaned if cleaned.strip() else ""
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content[:LONGEST_MEMORY]
+    parts = content if isinstance(content, list) else ()
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))[:LONGEST_MEMORY]

@@ -1,0 +1,113 @@
+"""``persona-agent bench serve``: what the server adds to a model that answers at once."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from persona_agent.cli.options import Subparsers, at_least
+
+if TYPE_CHECKING:
+    from persona_agent.bench.serve import ServeReport
+    from persona_agent.bench.serve_soak import SoakReport
+    from persona_agent.cli.output import Output
+
+DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def add_parser(benches: Subparsers) -> None:
+    """Add the benchmark."""
+    parser = benches.add_parser(
+        "serve",
+        help="latency and throughput of the server, and a soak with faults",
+        description="Put the server in front of a loopback model that answers at once, and send "
+        "the same turns directly and through it. Then soak it with turns of which a fifth fails.",
+    )
+    parser.add_argument(
+        "--turns", metavar="N", type=at_least(100), default=2_000,
+        help="turns of each measurement (default: 2000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--soak", metavar="N", type=at_least(0), default=2_000,
+        help="turns of the soak; 0: none (default: 2000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--embedder", metavar="NAME", default=DEFAULT_EMBEDDER, help="'hash' needs no model"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the faults")
+    parser.add_argument("--json", action="store_true", help="write JSON to standard output")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: Namespace) -> int:
+    """Measure, soak, and report; 1 when the soak found anything wrong."""
+    import tempfile
+    from pathlib import Path
+
+    from persona_agent.bench.serve import run_bench
+    from persona_agent.bench.serve_soak import run_soak
+    from persona_agent.cli.output import Output
+
+    output = Output(arguments)
+    soak: SoakReport | None = None
+    with output.steps() as progress, tempfile.TemporaryDirectory() as folder:
+        report = run_bench(
+            Path(folder, "bench"),
+            embedder=arguments.embedder,
+            turns=arguments.turns,
+            progress=progress,
+        )
+        if arguments.soak:
+            soak = run_soak(
+                Path(folder, "soak"),
+                turns=arguments.soak,
+                seed=arguments.seed,
+                progress=progress,
+            )
+    if output.json:
+        output.data({"latency": report, "soak": soak})
+    else:
+        _show(report, output)
+        if soak is not None:
+            _show_soak(soak, output)
+    return 0 if soak is None or soak.clean else 1
+
+
+def _show(report: ServeReport, output: Output) -> None:
+    from rich.table import Table
+
+    output.show(
+        f"{report.processors} processors for three processes; embedding a new query takes "
+        f"{report.embedding_p50:.1f} ms ({report.embedder}), and is not in these figures"
+    )
+    table = Table(
+        "turns", "direct p50", "through p50", "p95", "added p50", "turns/s", "first piece", box=None
+    )
+    for one in report.comparisons:
+        first = one.added_first_piece
+        table.add_row(
+            one.what,
+            f"{one.direct.p50:.1f} ms",
+            f"{one.through.p50:.1f} ms",
+            f"{one.through.p95:.1f} ms",
+            f"{one.added_p50:+.1f} ms",
+            f"{one.through.rate:.0f}",
+            "" if first is None else f"{first:+.1f} ms",
+        )
+        if one.through.failed or one.direct.failed:
+            output.show(f"{one.what}: {one.through.failed} turns failed")
+    output.show(table)
+
+
+def _show_soak(soak: SoakReport, output: Output) -> None:
+    failures = ", ".join(f"{count}x {kind}" for kind, count in soak.failures.items())
+    output.show(
+        f"Soak: {soak.turns} turns in {soak.seconds:.0f} s, {soak.acknowledged} acknowledged; "
+        f"failures: {failures or 'none'}",
+        f"  lost {soak.lost}, duplicated {soak.duplicated}, foreign {soak.foreign}, prompts with "
+        f"another user's text {soak.crossed_prompts}, improper errors {soak.improper}, stored but "
+        f"not acknowledged {soak.stored_unacknowledged}",
+        f"  resident memory in MiB: {' '.join(f'{mib:.0f}' for mib in soak.memory_mib)}; "
+        f"while nothing new is stored: {' '.join(f'{mib:.1f}' for mib in soak.retried_mib)}",
+    )

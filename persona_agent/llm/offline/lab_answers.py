@@ -1,0 +1,150 @@
+"""The lab's prompts without a language model: what embeddings and rules can honestly answer.
+
+It relates, listens and labels by similarity and polarity, and speaks only by quoting. To write
+questions, grade acting or stand in for a user takes a language model: there it says that it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from persona_agent.errors import ModelCannotError
+from persona_agent.persona.contradiction import ContradictionReader, sentences
+from persona_agent.prompts.lab import (
+    AssertInputs,
+    AssertOutput,
+    DiscourseInputs,
+    DiscourseOutput,
+    ListenInputs,
+    ListenOutput,
+    MediateInputs,
+    MediateOutput,
+    Related,
+    RelateInputs,
+    RelateOutput,
+    SayInputs,
+    SayOutput,
+)
+from persona_agent.protocols import Embedder
+
+NOTHING_TO_SAY = "I cannot say anything about that."
+BEARS_ON = 0.25
+"""Cosine from which a statement bears on a message, a reply on the line before."""
+ANSWERS = 0.4
+ABOUT_A_FACT = 0.45
+
+_BEYOND = {
+    "lab_gym_questions": "write questions",
+    "lab_gym_exemplars": "write answers of graded quality",
+    "lab_gym_grade": "grade how well a person is played",
+    "lab_flaws": "find flaws in the playing of a character",
+    "lab_user_turn": "write as a user would",
+    "lab_refine": "tell how a user phrases and omits things",
+}
+
+
+def answers(embedder: Embedder) -> dict[str, Callable[[Any], Any]]:
+    """Return the functions of these prompts by the prompts' names."""
+    reader = ContradictionReader(embedder)
+    return {
+        "lab_relate": lambda inputs: relate(inputs, reader),
+        "lab_say": lambda inputs: say(inputs, embedder),
+        "lab_listen": lambda inputs: listen(inputs, embedder, reader),
+        "lab_discourse": lambda inputs: discourse(inputs, embedder),
+        "lab_assert": lambda inputs: assert_(inputs, embedder, reader),
+        "lab_mediate": mediate,
+        **{name: _cannot(what) for name, what in _BEYOND.items()},
+    }
+
+
+def _cannot(what: str) -> Callable[[Any], Any]:
+    def refuse(inputs: object) -> Any:
+        raise ModelCannotError(
+            f"the offline model cannot {what}: set PERSONA_AGENT_MODEL to a real model"
+        )
+
+    return refuse
+
+
+def relate(inputs: RelateInputs, reader: ContradictionReader) -> RelateOutput:
+    """Relate by polarity, attributes and topic."""
+    found = reader.relate(inputs.utterance, inputs.statements)
+    return RelateOutput(
+        relations=tuple(
+            Related(statement=number, relation=one.verdict, evidence=one.evidence[:1_000])
+            for number, one in enumerate(found, 1)
+        )
+    )
+
+
+def say(inputs: SayInputs, embedder: Embedder) -> SayOutput:
+    """Quote the statement that bears most on the message and was not said yet."""
+    earlier = {line.text for line in inputs.conversation}
+    unsaid = [one for one in inputs.persona if one.strip() and one not in earlier]
+    if not unsaid:
+        return SayOutput(reply=NOTHING_TO_SAY)
+    close = similarity(embedder, [inputs.message], unsaid)[0]
+    best = int(close.argmax())
+    return SayOutput(reply=unsaid[best] if close[best] >= BEARS_ON else NOTHING_TO_SAY)
+
+
+def listen(
+    inputs: ListenInputs, embedder: Embedder, reader: ContradictionReader
+) -> ListenOutput:
+    """Name the person with the closest sentence, unless the line contradicts that person."""
+    scores = []
+    for person in inputs.persons:
+        parts = sentences(person)
+        close = float(similarity(embedder, [inputs.utterance], parts).max())
+        against = max(one.probability for one in reader.relate(inputs.utterance, parts))
+        scores.append(close - against)
+    best = int(np.argmax(scores))
+    return ListenOutput(reason="the closest description", speaker=best + 1)
+
+
+def discourse(inputs: DiscourseInputs, embedder: Embedder) -> DiscourseOutput:
+    """Label coarsely: an answer, a question back, a comment, or nothing, by similarity."""
+    close = float(similarity(embedder, [inputs.earlier], [inputs.reply])[0, 0])
+    relevance = min(1.0, max(0.0, close))
+    asked, asks = inputs.earlier.rstrip().endswith("?"), inputs.reply.rstrip().endswith("?")
+    if close < BEARS_ON:
+        return DiscourseOutput(relation="none", relevance=relevance)
+    if asks:
+        return DiscourseOutput(relation="clarification-question", relevance=relevance)
+    if asked:
+        answered = close >= ANSWERS
+        return DiscourseOutput(relation="qa-pair" if answered else "none", relevance=relevance)
+    return DiscourseOutput(relation="comment", relevance=relevance)
+
+
+def assert_(
+    inputs: AssertInputs, embedder: Embedder, reader: ContradictionReader
+) -> AssertOutput:
+    """Say yes to what the notes say, no to what they deny; both roles read the same notes."""
+    if not inputs.notes:
+        return AssertOutput(answer="no", probability=0.5)
+    against = max(one.probability for one in reader.relate(inputs.statement, inputs.notes))
+    if against:
+        return AssertOutput(answer="no", probability=round(1 - against, 4))
+    close = float(similarity(embedder, [inputs.statement], inputs.notes).max())
+    known = close >= ABOUT_A_FACT
+    probability = round(min(1.0, 0.5 + close / 2), 4) if known else 0.5
+    return AssertOutput(answer="yes" if known else "no", probability=probability)
+
+
+def mediate(inputs: MediateInputs) -> MediateOutput:
+    """Put the user's own words together, and the habits behind them; nothing is interpreted."""
+    own = [line.text for line in inputs.conversation if line.speaker.casefold() == "user"]
+    request = " ".join([*own, *inputs.habits]) or NOTHING_TO_SAY
+    return MediateOutput(request=request[:4_000], assumptions=inputs.habits)
+
+
+def similarity(
+    embedder: Embedder, first: Sequence[str], second: Sequence[str]
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Return the cosines between two lists of texts; shape (len(first), len(second))."""
+    vectors = embedder.embed([*first, *second])
+    return np.asarray(vectors[: len(first)] @ vectors[len(first) :].T)

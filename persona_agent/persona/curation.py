@@ -1,0 +1,69 @@
+"""What the user does to the own persona: state, correct, pin and delete claims.
+
+Each function returns a new version and leaves its input as it is. What the user said is the
+user's (``origin="user"``): no optimization changes it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persona_agent.errors import NotFoundError
+from persona_agent.schema import Claim, Persona, Section, new_id
+
+
+def state_claim(persona: Persona, text: str, *, section: Section, scope: str = "") -> Persona:
+    """Add a claim that the user stated."""
+    stated = Claim(section=section, text=text, scope=scope, origin="user")
+    return _version(persona, [*persona.claims, stated], f"stated claim {stated.id}")
+
+
+def correct_claim(
+    persona: Persona, claim_id: str, text: str, *, scope: str | None = None
+) -> Persona:
+    """Replace the text of a claim, and its scope where one is given, by the user's own words.
+
+    The claim rests on the user's word from then on; its counts start anew, its evidence is kept.
+
+    Raises:
+        NotFoundError: the persona has no such claim.
+    """
+    old = _claim(persona, claim_id)
+    change = {"text": text, "scope": old.scope if scope is None else scope}
+    fresh = {"origin": "user", "helpful": 0, "harmful": 0, "since": None}
+    mended = Claim.model_validate(old.model_dump() | change | fresh)
+    return _replaced(persona, mended, f"corrected claim {claim_id}")
+
+
+def pin_claim(persona: Persona, claim_id: str, *, pinned: bool = True) -> Persona:
+    """Pin a claim, or release it. Raises NotFoundError."""
+    claim = _claim(persona, claim_id).model_copy(update={"pinned": pinned})
+    return _replaced(persona, claim, f"{'pinned' if pinned else 'released'} claim {claim_id}")
+
+
+def delete_claim(persona: Persona, claim_id: str) -> Persona:
+    """Take a claim out; it is remembered as unwanted, in these words. Raises NotFoundError."""
+    gone = _claim(persona, claim_id)
+    rest = [claim for claim in persona.claims if claim.id != claim_id]
+    unwanted = tuple(dict.fromkeys([*persona.unwanted, gone.statement]))
+    version = _version(persona, rest, f"deleted claim {claim_id}")
+    return version.model_copy(update={"unwanted": unwanted})
+
+
+def _claim(persona: Persona, claim_id: str) -> Claim:
+    found = persona.claim(claim_id)
+    if found is None:
+        raise NotFoundError(f"the persona of {persona.user_id!r} has no claim {claim_id!r}")
+    return found
+
+
+def _replaced(persona: Persona, claim: Claim, cause: str) -> Persona:
+    claims = [claim if one.id == claim.id else one for one in persona.claims]
+    return _version(persona, claims, cause)
+
+
+def _version(persona: Persona, claims: Sequence[Claim], cause: str) -> Persona:
+    fields = persona.model_dump(exclude={"version", "created_at", "claims"})
+    parent = persona.version or None
+    changed = {"version": new_id(), "parent": parent, "claims": tuple(claims), "cause": cause}
+    return Persona.model_validate(fields | changed)

@@ -1,0 +1,23 @@
+"""The list of the prompts that the agent and its optimizer use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from persona_agent.prompts import typed
+from persona_agent.prompts.template import TypedPrompt
+from persona_agent.prompts.verify import VERIFY_CLAIMS
+
+
+def all_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
+    """Return every prompt of the agent, its memory and its optimizer."""
+    return (
+        typed.DECIDE,
+        typed.RESPOND,
+        typed.DRAFT_PERSONA,
+        typed.CRITIQUE,
+        typed.PROPOSE_EDITS,
+        VERIFY_CLAIMS,
+        typed.DISTIL_FACTS,
+        typed.PROFILE,
+    )

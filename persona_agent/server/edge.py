@@ -1,0 +1,135 @@
+"""What happens to every request on its way in and out: ids, limits, metrics, one line of log."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from persona_agent.schema import new_id
+from persona_agent.server.errors import ApiError, as_api_error
+from persona_agent.server.services import Services
+
+logger = logging.getLogger("persona_agent.server")
+
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Edge:
+    """Wraps the whole application (pure ASGI, because streams must pass unbuffered)."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+        self._prefix, self._numbers = f"{new_id()[:16]}-", itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, request, status = time.perf_counter(), Request(scope), 0
+        identity = f"{self._prefix}{next(self._numbers):x}"
+        scope.setdefault("state", {})["id"] = identity
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
+            await send(message)
+
+        try:
+            refused = self._refused(request)
+            if refused is not None:
+                await refused.response()(scope, receive, answer)
+                return
+            await self._app(scope, self._counted(receive), answer)
+        except Exception as error:  # unforeseen; the others have handlers
+            request.state.failure = error
+            if status == 0:
+                await as_api_error(error).response()(scope, receive, answer)
+        finally:
+            self._finish(request, status, time.perf_counter() - began)
+
+    def _refused(self, request: Request) -> ApiError | None:
+        """Return the error for a request that is not let in at all."""
+        config = self._services.config
+        if config.anonymous and config.loopback and not _from_here(request):
+            return ApiError(403, "without API keys only http://localhost is served")
+        length = request.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length[:18]) > config.max_body_bytes:
+            return self._too_large()
+        return None
+
+    def _too_large(self) -> ApiError:
+        most = self._services.config.max_body_bytes
+        return ApiError(413, f"the body is larger than {most} bytes", code="body_too_large")
+
+    def _counted(self, receive: Receive) -> Receive:
+        """Return ``receive`` with a limit, for bodies that do not tell their length."""
+        most, size = self._services.config.max_body_bytes, 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > most:
+                raise HTTPException(413, f"the body is larger than {most} bytes")
+            return message
+
+        return counted
+
+    def _finish(self, request: Request, status: int, seconds: float) -> None:
+        route = request.scope.get("route")
+        path = getattr(route, "path", "unknown")
+        method = request.method if request.method in _METHODS else "OTHER"
+        self._services.metrics.count(
+            "requests_total", method=method, route=path, status=str(status or 499)
+        )
+        state = request.state
+        fields: dict[str, Any] = {
+            "request": state.id,
+            "method": method,
+            "route": path,
+            "status": status or 499,
+            "seconds": round(seconds, 4),
+        }
+        person = getattr(state, "person", None)
+        if person is not None:
+            fields["user"] = person.id if self._services.config.log_text else pseudonym(person.id)
+        if problem := getattr(state, "problem", None):
+            fields["problem"] = problem
+        failure = getattr(state, "failure", None)
+        level = logging.ERROR if failure is not None else logging.INFO
+        logger.log(level, "request", extra={"fields": fields}, exc_info=failure)
+
+
+def _from_here(request: Request) -> bool:
+    """Tell whether a request means this machine, and does not come from a foreign page.
+
+    A page in a browser can send to this machine, and can have its own name lead here; but then
+    its origin, or the host that it names, is not ours.
+    """
+    origin = request.headers.get("origin")
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+        page = urlsplit(origin).hostname if origin is not None else host
+    except ValueError:
+        return False
+    return host in _LOOPBACK_NAMES and page in _LOOPBACK_NAMES
+
+
+_METHODS = frozenset({"GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS"})
+
+
+def pseudonym(user: str) -> str:
+    """Return a short hash, so that the lines of one user can be told to belong together."""
+    return hashlib.sha256(user.encode("utf-8", "replace")).hexdigest()[:12]

@@ -1,0 +1,81 @@
+"""Running the server: signals, and an end that lets everyone finish."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+
+from persona_agent.errors import SettingsError
+from persona_agent.server.app import begin_to_stop
+
+SECONDS_TO_FINISH = 30
+BACKLOG = 2048
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8321
+
+
+class GracefulServer(uvicorn.Server):
+    """Ends on SIGTERM and SIGINT: takes no new connection, lets the turns under way finish.
+
+    What would not finish by itself (optimizations, and those who watch them) is told first.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what is under way, within the time that the configuration gives."""
+        app = self.config.app
+        if isinstance(app, FastAPI):
+            await begin_to_stop(app)
+        await super().shutdown(sockets)
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a socket that listens. Raises SettingsError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((address.host, address.port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"cannot listen on {address.host}:{address.port} ({error}): choose another --port, "
+            "or stop what listens there"
+        ) from error
+    return listening
+
+
+def server(app: FastAPI, *, seconds_to_finish: int = SECONDS_TO_FINISH) -> GracefulServer:
+    """Return the server, not yet running; give its ``run`` or ``serve`` the socket."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=seconds_to_finish,
+        server_header=False,
+        proxy_headers=False,
+    )
+    return GracefulServer(config)
+
+
+def run(app: FastAPI, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, and return when all is finished."""
+    ends = (signal.SIGTERM, signal.SIGINT)
+    # Uvicorn takes these signals, and at its end sends them once more to whoever had them before:
+    # that must not kill the process while the stores are still open.
+    before = {one: signal.signal(one, signal.SIG_IGN) for one in ends}
+    try:
+        server(app).run(sockets=[listening])
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

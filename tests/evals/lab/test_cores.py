@@ -1,0 +1,308 @@
+"""The lab's statistics on constructed data whose answers are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_agent.evals.lab import divergence, joint, survival, truth, variance
+from persona_agent.evals.lab.intervals import mean_interval, paired_interval
+from persona_agent.persona import rsa
+from persona_agent.persona.rerank import without_contradictions
+
+# --- variance -----------------------------------------------------------------------------------
+
+
+def test_components_of_a_hand_computed_table() -> None:
+    # Two personas, two items, two runs; cells 1, 3 / 5, 11, runs one below and one above.
+    cells = np.array([[1.0, 3.0], [5.0, 11.0]])
+    values = cells[:, :, None] + np.array([-1.0, 1.0])
+    found = variance.components(values)
+    # MS_P = 2*2*((2-5)^2 + (8-5)^2)/1 = 72; MS_Q = 2*2*(2^2 + 2^2) = 32; MS_PQ = 2*4*1^2 = 8;
+    # MS_e = 8/4 = 2.
+    assert found.run == pytest.approx(2)
+    assert found.interaction == pytest.approx((8 - 2) / 2)
+    assert found.persona == pytest.approx((72 - 8) / 4)
+    assert found.item == pytest.approx((32 - 8) / 4)
+
+
+def test_components_are_recovered_without_bias() -> None:
+    generator = np.random.default_rng(1)
+    found = []
+    for _ in range(300):
+        values = (
+            generator.normal(0, 2, (6, 1, 1))
+            + generator.normal(0, 1, (1, 8, 1))
+            + generator.normal(0, 0.5, (6, 8, 1))
+            + generator.normal(0, 1.5, (6, 8, 3))
+        )
+        one = variance.components(values)
+        found.append([one.persona, one.item, one.interaction, one.run])
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0) / math.sqrt(300)
+    assert np.all(np.abs(mean - [4, 1, 0.25, 2.25]) < 4 * error)
+
+
+@given(st.integers(0, 2**31), st.integers(2, 5), st.integers(1, 4), st.integers(2, 4))
+def test_distances_give_the_noise_corrected_variance(seed: int, p: int, q: int, n: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(p, q, n))
+    found = variance.stability(variance.number_distances(values))
+    run = values.var(axis=2, ddof=1).mean(axis=0)
+    between = values.mean(axis=2).var(axis=0, ddof=1) - run / n
+    assert found.run == pytest.approx(run.sum())
+    assert found.between == pytest.approx(between.sum())
+
+
+def test_noise_alone_is_no_persona_signal() -> None:
+    generator = np.random.default_rng(2)
+    values = generator.normal(size=(20, 30, 3))
+    distances = variance.number_distances(values)
+    assert variance.stability(distances).icc < 0.05
+    assert variance.permutation_p(distances[:5], permutations=199) > 0.02
+    naive = values.mean(axis=2).var(axis=0, ddof=1).mean()
+    assert naive > 0.25  # what an uncorrected estimate would call the persona's
+
+
+def test_personas_that_differ_are_told_apart_in_every_kind_of_answer() -> None:
+    labels = np.array([[["a", "a"]] * 3, [["b", "b"]] * 3, [["c", "c"]] * 3])
+    categories = variance.category_distances(labels)
+    found = variance.stability(categories)
+    assert (found.icc, found.run, found.run_dominated) == (1.0, 0.0, 0)
+    assert variance.permutation_p(categories, permutations=199) == pytest.approx(1 / 200)
+    vectors = np.eye(3)[:, None, None, :].repeat(4, axis=1).repeat(2, axis=2)
+    assert variance.stability(variance.text_distances(vectors)).icc == 1.0
+    assert variance.icc_interval(categories) == (1.0, 1.0)
+
+
+def test_equal_answers_everywhere_tell_nothing() -> None:
+    same = variance.stability(variance.number_distances(np.ones((3, 4, 2))))
+    assert math.isnan(same.icc) and same.run_dominated == 0
+    assert variance.robustness(np.ones((3, 4, 2))) == math.inf
+
+
+def test_the_noise_of_a_gate() -> None:
+    losses = np.array([[0.0, 1.0], [0.0, 1.0]])  # variance .5 each, over 2 episodes
+    assert variance.gate_noise(losses) == pytest.approx(0.5)
+
+
+# --- the imaginary listener ---------------------------------------------------------------------
+
+GENERIC_SPECIFIC = np.log(
+    [[0.70, 0.20, 0.08, 0.02], [0.70, 0.02, 0.20, 0.08], [0.70, 0.08, 0.02, 0.20]]
+)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "beta", "expected"),
+    [
+        (1, 1, [0.557, 0.398, 0.042, 0.003]),
+        (2, 0.5, [0.487, 0.470, 0.039, 0.003]),
+        (4, 1, [0.082, 0.916, 0.002, 0.000]),
+        (8, 1, [0.002, 0.998, 0.000, 0.000]),
+    ],
+)
+def test_the_pragmatic_speaker(alpha: float, beta: float, expected: list[float]) -> None:
+    worlds = np.log([[0.70, 0.20, 0.08, 0.02], [0.70, 0.02, 0.20, 0.08], [0.70, 0.02, 0.08, 0.20]])
+    said = np.exp(
+        rsa.pragmatic_speaker(worlds, rsa.uniform_prior(3), target=0, alpha=alpha, beta=beta)
+    )
+    assert said == pytest.approx(expected, abs=6e-4)
+
+
+def test_the_pressure_fades_once_the_speaker_is_identified() -> None:
+    worlds = np.log([[0.70, 0.20, 0.08, 0.02], [0.70, 0.02, 0.20, 0.08], [0.70, 0.02, 0.08, 0.20]])
+    prior = rsa.updated_prior(worlds, rsa.uniform_prior(3), 1, beta=1)
+    assert np.exp(prior) == pytest.approx([0.833, 0.083, 0.083], abs=6e-4)
+    said = np.exp(rsa.pragmatic_speaker(worlds, prior, target=0, alpha=2, beta=1))
+    assert said == pytest.approx([0.670, 0.265, 0.061, 0.005], abs=6e-4)
+    leaky = rsa.updated_prior(worlds, rsa.uniform_prior(3), 1, beta=1, leak=0.5)
+    sustained = np.exp(rsa.pragmatic_speaker(worlds, leaky, target=0, alpha=2, beta=1))
+    assert sustained[1] > said[1]
+
+
+def test_no_pragmatics_is_the_literal_speaker() -> None:
+    said = rsa.pragmatic_speaker(
+        GENERIC_SPECIFIC, rsa.uniform_prior(3), target=1, alpha=0, beta=1
+    )
+    assert np.exp(said) == pytest.approx(np.exp(GENERIC_SPECIFIC[1]))
+
+
+@given(st.lists(st.floats(-2000, 0), min_size=2, max_size=5), st.floats(0, 50))
+def test_weights_never_underflow(logs: list[float], alpha: float) -> None:
+    weights = rsa.importance_weights(np.array(logs), alpha=alpha)
+    assert weights.sum() == pytest.approx(1) and np.all(weights >= 0)
+    assert weights[int(np.argmax(logs))] == weights.max()
+
+
+def test_a_listener_without_votes_knows_nothing() -> None:
+    assert rsa.listener_from_votes([0, 0]) == pytest.approx([0.5, 0.5])
+    assert rsa.listener_from_votes([3, 0]) == pytest.approx([3.5 / 4, 0.5 / 4])
+
+
+def test_length_normalization_keeps_the_listener_unsure() -> None:
+    logs = np.array([-30.0, -60.0])
+    sure = np.exp(rsa.utterance_listener(logs, 30, normalization=0.0))
+    normal = np.exp(rsa.utterance_listener(logs, 30))
+    assert sure[0] > 0.999
+    assert normal[0] == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+# --- contradiction-aware order ------------------------------------------------------------------
+
+
+def test_a_contradiction_costs_the_spread_of_the_best() -> None:
+    scores = np.array([0.9, 0.8, 0.5])
+    assert without_contradictions(scores, np.array([1.0, 0, 0]), depth=3) == pytest.approx(
+        [0.5, 0.8, 0.5]
+    )
+    assert without_contradictions(scores, np.zeros(3)) == pytest.approx(scores)
+    assert len(without_contradictions(np.zeros(0), np.zeros(0))) == 0
+
+
+# --- bullshit -----------------------------------------------------------------------------------
+
+
+def test_the_corners_of_the_bullshit_index() -> None:
+    beliefs = [0.0, 0.0, 1.0, 1.0]
+    assert truth.bullshit_index([False, False, True, True], beliefs) == pytest.approx((0, 1))
+    assert truth.bullshit_index([True, True, False, False], beliefs) == pytest.approx((0, -1))
+    assert truth.bullshit_index([True, False, True, False], beliefs) == pytest.approx((1, 0))
+    for said, believed in (([True] * 4, beliefs), ([True, False] * 2, [0.3] * 4), ([], [])):
+        found = truth.bullshit_index(said, believed)
+        assert math.isnan(found.index) and math.isnan(found.correlation)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=30))
+def test_the_bullshit_index_ignores_the_sign(pairs: list[tuple[bool, float]]) -> None:
+    said, believed = [a for a, _ in pairs], [b for _, b in pairs]
+    found = truth.bullshit_index(said, believed)
+    other = truth.bullshit_index([not a for a in said], believed)
+    if math.isnan(found.index):
+        assert math.isnan(other.index)
+    else:
+        assert 0 <= found.index <= 1
+        assert found.index == pytest.approx(other.index)
+        assert found.correlation == pytest.approx(-other.correlation)
+
+
+# --- persona and coherence together -------------------------------------------------------------
+
+
+def test_parrot_and_generic_both_lose_to_a_good_policy() -> None:
+    parrot = joint.joint_score(1.0, 0.3, 1.0)
+    generic = joint.joint_score(0.1, 0.95, 0.0)
+    good = joint.joint_score(0.8, 0.85, 0.4)
+    assert parrot == pytest.approx(2 * 0.3 / 1.3 * 0.5)
+    assert max(parrot, generic) < 0.4 < 0.8 < good
+    assert joint.joint_score(0, 0, 0) == 0
+
+
+def test_copying_is_a_subsequence_of_a_statement() -> None:
+    persona = ["I have two old dogs.", "I sing."]
+    assert joint.copying("well , I have, you know, two old dogs", persona) == 1.0
+    assert joint.copying("two dogs", persona) == pytest.approx(2 / 5)
+    assert joint.copying("", persona) == joint.copying("word", []) == 0.0
+    assert joint.containment("I have two old cats", persona) == pytest.approx(2 / 3)
+
+
+WORDS = st.lists(st.sampled_from("abc"), max_size=8)
+
+
+@given(WORDS, WORDS)
+def test_the_common_subsequence(first: list[str], second: list[str]) -> None:
+    found = joint.common_subsequence(first, second)
+    assert found == joint.common_subsequence(second, first) <= min(len(first), len(second))
+    assert joint.common_subsequence(first, first + second) == len(first)
+
+
+def test_coherence_of_a_reply_and_of_a_dialogue() -> None:
+    assert joint.coherent("qa-pair", to_question=True)
+    assert not joint.coherent("elaboration", to_question=True)
+    assert joint.coherent("elaboration", to_question=False)
+    assert not joint.coherent("topic-shift", to_question=False)
+    assert joint.global_coherence(4, {(0, 1): "comment", (1, 2): "none", (2, 3): "result"}) == 0.5
+    assert joint.global_coherence(0, {}) == 0.0
+
+
+# --- survival -----------------------------------------------------------------------------------
+
+
+def test_the_survival_curve_of_a_textbook_example() -> None:
+    # 6, 6, 6, 6+, 7, 9+, 10, 10+ of Freireich's leukaemia trial, the others later.
+    times = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
+    lost = [True, True, True, False, True, False, True, False, False, True, True, False, False,
+            False, True, True, False, False, False, False, False]  # fmt: skip
+    steps = {step.time: step.survival for step in survival.survival_curve(times, lost)}
+    expected = {6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448}
+    assert {time: steps[time] for time in expected} == pytest.approx(expected, abs=6e-4)
+    assert survival.half_life(survival.survival_curve(times, lost)) == 23
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=20))
+def test_survival_only_falls(runs: list[tuple[int, bool]]) -> None:
+    steps = survival.survival_curve([t for t, _ in runs], [gone for _, gone in runs])
+    shares = [1.0, *(step.survival for step in steps)]
+    assert shares == sorted(shares, reverse=True) and shares[-1] >= -1e-12
+    if not any(gone for _, gone in runs):
+        assert shares[-1] == 1.0
+
+
+def test_a_missing_verdict_is_no_loss() -> None:
+    assert survival.first_loss([True, None, False, True]) == (3, True)
+    assert survival.first_loss([True, True, None]) == (2, False)
+    assert survival.first_loss([None]) == (0, False)
+    assert survival.recovery([True, False, None, True], after=2) == 2
+    assert survival.recovery([True, False], after=2) is None
+
+
+# --- divergence ---------------------------------------------------------------------------------
+
+
+def test_auc_counts_ties_as_half() -> None:
+    assert divergence.auc([2, 3], [0, 1]) == 1.0
+    assert divergence.auc([1, 1], [1, 1]) == 0.5
+    assert math.isnan(divergence.auc([], [1]))
+
+
+def test_divergence_has_known_ends() -> None:
+    assert divergence.jensen_shannon({"a": 1.0}, {"b": 1.0}) == pytest.approx(1)
+    assert divergence.jensen_shannon({"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 0.5}) == 0
+    assert divergence.commitment(["x"] * 5) == 1
+    assert divergence.commitment(["a", "b", "c"]) == pytest.approx(0)
+    assert math.isnan(divergence.commitment(["a"]))
+    assert divergence.distinct(["a b a b"]) == pytest.approx(2 / 3)
+    assert math.isnan(divergence.distinct(["a"]))
+
+
+def test_the_discriminator_sees_a_shift_and_nothing_else() -> None:
+    generator = np.random.default_rng(0)
+    real, same = generator.normal(size=(2, 150, 8))
+    assert abs(divergence.discriminator_auc(real, same) - 0.5) < 0.1
+    assert divergence.discriminator_auc(real, same + 2) > 0.95
+    assert math.isnan(divergence.discriminator_auc(real[:1], same))
+
+
+# --- intervals ----------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_not_zero() -> None:
+    mean, bounds, count = mean_interval([1.0, None, 1.0, math.nan])
+    assert (mean, bounds, count) == (1.0, (1.0, 1.0), 2)
+    assert mean_interval([None]) == (None, None, 0)
+    assert mean_interval([1.0, 0.0], ["a", "a"]) == (0.5, None, 2)
+
+
+def test_clusters_widen_the_interval() -> None:
+    values = [float(i % 2) for i in range(40) for _ in range(5)]
+    alone = mean_interval(values)[1]
+    together = mean_interval(values, [str(i) for i in range(40) for _ in range(5)])[1]
+    assert alone is not None and together is not None
+    assert together[1] - together[0] > 1.5 * (alone[1] - alone[0])
+
+
+def test_a_paired_difference_needs_both() -> None:
+    mean, _, count = paired_interval([1.0, None, 3.0], [0.0, 1.0, 1.0])
+    assert (mean, count) == (1.5, 2)

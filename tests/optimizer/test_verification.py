@@ -1,0 +1,92 @@
+"""Claims are checked on other cases, and retired when the latest ones contradict them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from persona_agent.llm.offline import OfflineModel
+from persona_agent.optimizer.verification import outdated, supported, verify
+from persona_agent.schema import Claim, Edit, EditOperation, Episode, Query, Section
+from persona_agent.testing import HashEmbedder, ScriptedModel
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OPTIONS = ("tea", "coffee")
+
+
+def drinks(*outcomes: str) -> list[Episode]:
+    return [
+        Episode(
+            id=f"e{n}",
+            user_id="ann",
+            query=Query(text="a drink in the morning", options=OPTIONS, task="drink"),
+            outcome=outcome,
+            at=START + timedelta(days=n),
+        )
+        for n, outcome in enumerate(outcomes)
+    ]
+
+
+def add(text: str, *evidence: str) -> Edit:
+    return Edit(operation=EditOperation.ADD, text=text, evidence=evidence)
+
+
+def says(*verdicts: dict[str, Any]) -> ScriptedModel:
+    return ScriptedModel({"verify_claims": {"verdicts": list(verdicts)}})
+
+
+async def test_a_claim_is_checked_on_cases_that_it_does_not_rest_on() -> None:
+    model = says({"claim": "C1", "supports": ["E1"]})
+    kept, dropped = await supported([add("tea", "e0", "e1")], drinks(*["tea"] * 5), 12, model)
+    (_, inputs) = model.requests[0]
+    assert [case.episode_id for case in inputs.cases] == ["e2", "e3", "e4"]
+    assert len(kept) == 1 and not dropped
+
+
+async def test_a_claim_that_other_cases_do_not_support_is_dropped() -> None:
+    for verdict in ({"claim": "C1"}, {"claim": "C1", "supports": ["E1"], "contradicts": ["E2"]}):
+        edits = [add("tea", "e0")]
+        kept, dropped = await supported(edits, drinks(*["tea"] * 4), 12, says(verdict))
+        assert not kept and dropped == edits
+
+
+async def test_what_cannot_be_checked_is_left_to_the_gates() -> None:
+    edits = [add("tea", "e0")]
+    assert await supported(edits, drinks("tea"), 12, says()) == (edits, [])
+    prose = ScriptedModel({"verify_claims": "I would rather not say."})
+    assert await supported(edits, drinks("tea", "tea"), 12, prose) == (edits, [])
+
+
+async def test_cases_and_claims_that_do_not_exist_are_passed_over() -> None:
+    model = says({"claim": "C9", "supports": ["E1"]}, {"claim": "C1", "supports": ["E7", "x"]})
+    found = await verify(["tea"], drinks("tea"), model)
+    assert found is not None and found[0].supports == ()
+
+
+async def test_a_claim_that_recent_outcomes_contradict_is_proposed_for_retirement() -> None:
+    claims = [
+        Claim(section=Section.PREFERENCES, text="takes tea", evidence=("old",)),
+        Claim(section=Section.PREFERENCES, text="takes tea", origin="user"),
+    ]
+    model = says({"claim": "C1", "contradicts": ["E1", "E2", "E3"]})
+    (edit,) = await outdated(claims, drinks(*["coffee"] * 3), model, least=3)
+    assert edit.claim_ids == (claims[0].id,) and edit.evidence == ("e0", "e1", "e2")
+    assert model.requests[0][1].claims == ("takes tea",)  # the user's own is not asked about
+
+
+async def test_the_offline_model_reads_claims_as_it_does_when_it_answers() -> None:
+    model = OfflineModel(HashEmbedder())
+    episodes = drinks("tea", "coffee", "tea")
+    statements = [
+        'a drink in the morning: chooses "tea"',
+        'a drink in the morning: never chooses "tea"',
+        'chooses "tea"',
+        'the colour of a car abroad: chooses "tea"',
+    ]
+    found = await verify(statements, episodes, model)
+    assert found is not None
+    scoped, against, habit, elsewhere = found
+    assert (scoped.supports, scoped.contradicts) == (("e0", "e2"), ("e1",))
+    assert against.contradicts == ("e0", "e2")
+    assert (habit.supports, habit.contradicts) == (("e0", "e2"), ())
+    assert elsewhere.supports == elsewhere.contradicts == ()

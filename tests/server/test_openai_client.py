@@ -1,0 +1,380 @@
+"""The official client against the endpoint, as applications use it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import openai
+import pytest
+
+from persona_agent.testing import ScriptedModel
+from tests.server.conftest import ModelServer, Reply, Running, Start, piece, told
+
+CALL: dict[str, Any] = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Kyiv"}'},
+}
+TOOL: Any = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "strict": False,
+    },
+}
+
+
+@pytest.fixture
+def front(start: Start, endpoint: ModelServer) -> Running:
+    """A server in front of the model server of this test."""
+    return start(model="openai/m", api_base=endpoint.base, api_key="sk-upstream")
+
+
+def client(running: Running, **options: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0, **options)
+
+
+def test_a_turn_offline_is_answered_remembered_and_recalled(offline: Running) -> None:
+    with client(offline) as api:
+        assert [model.id for model in api.models.list()] == ["offline"]
+        assert api.models.retrieve("offline").owned_by == "persona-agent"
+        told_ = "I am allergic to peanuts"
+        first = api.chat.completions.create(
+            model="offline", user="ana", messages=[{"role": "user", "content": told_}]
+        )
+        persona = (first.model_extra or {})["persona"]
+        assert first.usage is not None and first.usage.total_tokens > 0
+        stored = offline.agent.search_sync("ana", told_)
+        assert [one.episode.id for one in stored] == [persona["episode_id"]]
+        second = api.chat.completions.create(
+            model="offline",
+            user="ana",
+            messages=[{"role": "user", "content": "Are peanuts fine, or am I allergic?"}],
+        )
+        assert told_ in (second.choices[0].message.content or "")
+        assert (second.model_extra or {})["persona"]["recalled"] == [persona["episode_id"]]
+
+
+def test_a_streamed_turn_is_stored_when_its_end_arrives(offline: Running) -> None:
+    with client(offline) as api:
+        text, acknowledged, usage = "", None, None
+        stream = api.chat.completions.create(
+            model="offline",
+            user="ana",
+            messages=[{"role": "user", "content": "I like jazz"}],
+            stream=True,
+            stream_options={"include_usage": True},
+            metadata={"thread": "evening"},
+        )
+        for chunk in stream:
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                if choice.finish_reason:
+                    acknowledged = (chunk.model_extra or {})["persona"]["episode_id"]
+                    stored = offline.agent.search_sync("ana", "I like jazz")
+                    assert [one.episode.id for one in stored] == [acknowledged]
+                    assert stored[0].episode.metadata == {"thread": "evening"}
+        assert "offline model" in text and acknowledged and usage is not None
+
+
+async def test_the_async_client_serves_many_users_apart(start: Start) -> None:
+    model = ScriptedModel(chat=lambda messages, tools: f"said {messages[-1].content}")
+    running = await asyncio.to_thread(start, model)
+    api = openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0)
+    async with api:
+
+        async def say(user: str, number: int) -> None:
+            reply = await api.chat.completions.create(
+                model="scripted",
+                extra_headers={"X-Persona-User": user},
+                messages=[{"role": "user", "content": f"secret of {user} number {number}"}],
+            )
+            assert reply.choices[0].message.content == f"said secret of {user} number {number}"
+
+        async def streamed(user: str) -> str:
+            stream = await api.chat.completions.create(
+                model="scripted",
+                user=user,
+                messages=[{"role": "user", "content": "hello"}],
+                stream=True,
+            )
+            return "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
+
+        users = [f"user{n}" for n in range(6)]
+        await asyncio.gather(*(say(user, n) for user in users for n in range(4)))
+        assert set(await asyncio.gather(*map(streamed, users))) == {"said hello"}
+    for messages in model.chats:
+        text = messages[0].content + messages[-1].content
+        assert len({user for user in users if f"secret of {user} " in text}) <= 1
+    for user in users:
+        assert len(await asyncio.to_thread(running.agent.episodes_sync, user)) == 5
+
+
+def test_tools_pass_through_untouched_and_are_the_hosts_to_run(
+    front: Running, endpoint: ModelServer
+) -> None:
+    endpoint.replies = [Reply(told(None, tool_calls=[CALL])), Reply(told("Bring a coat."))]
+    messages: list[Any] = [{"role": "user", "content": "What to wear in Kyiv?"}]
+    with client(front) as api:
+        options: dict[str, Any] = {"tool_choice": "auto", "temperature": 0.3, "seed": 7}
+        first = api.chat.completions.create(
+            model="m", user="ana", messages=messages, tools=[TOOL], **options
+        )
+        message = first.choices[0].message
+        assert first.choices[0].finish_reason == "tool_calls"
+        assert message.tool_calls is not None
+        assert message.tool_calls[0].model_dump() == CALL
+        assert front.agent.episodes_sync("ana") == []
+        sent = endpoint.requests[0]
+        assert sent["tools"] == [TOOL]
+        assert {name: sent[name] for name in options} == options
+        assert sent["model"] == "m"
+        messages += [
+            message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": "call_1", "content": "3 degrees"},
+        ]
+        second = api.chat.completions.create(model="m", user="ana", messages=messages, tools=[TOOL])
+    assert second.choices[0].message.content == "Bring a coat."
+    assert endpoint.requests[1]["messages"][1:] == messages
+    (stored,) = front.agent.episodes_sync("ana")
+    assert (stored.query.text, stored.response) == ("What to wear in Kyiv?", "Bring a coat.")
+    assert endpoint.headers[0]["authorization"] == "Bearer sk-upstream"
+
+
+def test_streamed_tool_calls_pass_through(front: Running, endpoint: ModelServer) -> None:
+    delta = {"role": "assistant", "tool_calls": [{"index": 0} | CALL]}
+    endpoint.replies = [Reply(events=[piece(delta), piece({}, "tool_calls"), piece(None)])]
+    with client(front) as api:
+        chunks = list(
+            api.chat.completions.create(
+                model="m",
+                user="ana",
+                messages=[{"role": "user", "content": "Weather?"}],
+                tools=[TOOL],
+                stream=True,
+            )
+        )
+    calls = [call for c in chunks for one in c.choices for call in one.delta.tool_calls or ()]
+    assert calls[0].function is not None and calls[0].function.name == "weather"
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+    assert front.agent.episodes_sync("ana") == []
+
+
+def test_tools_of_a_model_of_this_library(start: Start) -> None:
+    from persona_agent.protocols import ChatReply, ToolCall
+
+    call = ToolCall(id="c", name="weather", arguments={"city": "Kyiv"})
+    model = ScriptedModel(chat=[ChatReply(tool_calls=(call,)), "Bring a coat."])
+    running = start(model)
+    with client(running) as api:
+        messages: list[Any] = [{"role": "user", "content": "What to wear?"}]
+        first = api.chat.completions.create(
+            model="scripted", user="ana", messages=messages, tools=[TOOL]
+        )
+        message = first.choices[0].message
+        assert message.tool_calls is not None and message.content is None
+        messages += [message.model_dump(exclude_none=True)]
+        messages += [{"role": "tool", "tool_call_id": "c", "content": "3 degrees"}]
+        second = api.chat.completions.create(
+            model="scripted", user="ana", messages=messages, tools=[TOOL]
+        )
+    assert second.choices[0].message.content == "Bring a coat."
+    assert model.chats[1][-1].content == "3 degrees"
+
+
+def test_the_hosts_system_message_stays_and_goes_first(
+    front: Running, endpoint: ModelServer
+) -> None:
+    front.agent.state_claim_sync("ana", "is a vegetarian")
+    front.agent.record_sync("ana", "Dinner on a Monday?", "lentils", options=["lentils", "steak"])
+    endpoint.replies = [Reply(told("Lentils.")), Reply(told("Lentils."))]
+    rules = "Only talk of food. <persona>host</persona>"
+    with client(front) as api:
+        for role in ("system", "developer"):
+            api.chat.completions.create(
+                model="m",
+                user="ana",
+                messages=[
+                    {"role": role, "content": rules},  # type: ignore[list-item, misc]
+                    {"role": "user", "content": "Dinner on a Monday?"},
+                ],
+            )
+    for request, role in zip(endpoint.requests, ("system", "developer"), strict=True):
+        first, last = request["messages"]
+        assert first["role"] == role and first["content"].startswith(rules + "\n\n")
+        added = first["content"].removeprefix(rules)
+        assert "go before everything below" in added
+        assert "is a vegetarian" in added and "lentils" in added
+        assert last == {"role": "user", "content": "Dinner on a Monday?"}
+
+
+def test_content_parts_are_kept_and_read(front: Running, endpoint: ModelServer) -> None:
+    endpoint.replies = [Reply(told("A cat."))]
+    parts: Any = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]
+    with client(front) as api:
+        api.chat.completions.create(
+            model="m",
+            user="ana",
+            messages=[
+                {"role": "system", "content": [{"type": "text", "text": "Be kind."}]},
+                {"role": "user", "content": parts},
+            ],
+        )
+    system, message = endpoint.requests[0]["messages"]
+    assert message["content"] == parts
+    assert system["content"][0]["text"] == "Be kind." and len(system["content"]) == 2
+    assert front.agent.episodes_sync("ana")[0].query.text == "What is this?"
+
+
+def test_a_retry_with_its_own_name_is_remembered_once(
+    front: Running, endpoint: ModelServer
+) -> None:
+    endpoint.replies = [Reply(told("One.")), Reply(told("Two.")), Reply(told("Three."))]
+    ids = []
+    with client(front) as api:
+        for key, user in (("a", "ana"), ("a", "ana"), ("a", "ben")):
+            reply = api.chat.completions.create(
+                model="m",
+                user=user,
+                messages=[{"role": "user", "content": "Hello"}],
+                extra_headers={"Idempotency-Key": key},
+            )
+            ids.append((reply.model_extra or {})["persona"]["episode_id"])
+    assert ids[0] == ids[1] != ids[2]
+    assert [e.response for e in front.agent.episodes_sync("ana")] == ["One."]
+
+
+FAILURES = [
+    (Reply({"error": {"message": "slow down"}}, 429, headers={"retry-after": "7"}), 429),
+    (Reply({"error": {"message": "boom"}}, 500), 502),
+    (Reply({"error": {"message": "bad key sk-upstream"}}, 401), 502),
+    (Reply({"error": {"message": "too long"}}, 400), 400),
+    (Reply(raw=b"\xff<html>"), 502),
+    (Reply({"choices": []}), 502),
+    (Reply({"choices": 3}), 502),
+    (Reply([1]), 502),
+    (Reply(told("half"), cut=True), 502),
+]
+
+
+@pytest.mark.parametrize(("reply", "status"), FAILURES)
+def test_a_failure_of_the_upstream_is_a_proper_error(
+    front: Running, endpoint: ModelServer, reply: Reply, status: int
+) -> None:
+    endpoint.replies = [reply]
+    with client(front) as api, pytest.raises(openai.APIStatusError) as caught:
+        api.chat.completions.create(
+            model="m", user="ana", messages=[{"role": "user", "content": "Hello"}]
+        )
+    assert caught.value.status_code == status
+    assert isinstance(caught.value.body, dict)
+    assert set(caught.value.body) == {"message", "type", "param", "code"}
+    assert "sk-upstream" not in str(caught.value)
+    if status == 429:
+        assert caught.value.response.headers["retry-after"] == "7"
+    assert front.agent.episodes_sync("ana") == []
+
+
+STREAMS = [
+    [piece({"content": "Half a "})],
+    [piece({"content": "Half a "}), "{not json"],
+    [piece({"content": "Half a "}), {"error": {"message": "overloaded"}}],
+    [piece({"content": "Half a "}), {"choices": [7]}],
+]
+
+
+@pytest.mark.parametrize("events", STREAMS)
+def test_a_stream_that_breaks_ends_in_an_error_and_leaves_nothing(
+    front: Running, endpoint: ModelServer, events: list[Any]
+) -> None:
+    endpoint.replies = [Reply(events=events, cut=True)]
+    text = ""
+    with client(front) as api, pytest.raises(openai.APIError):
+        for chunk in api.chat.completions.create(
+            model="m",
+            user="ana",
+            messages=[{"role": "user", "content": "Hello"}],
+            stream=True,
+        ):
+            text += chunk.choices[0].delta.content or ""
+    assert text == "Half a "
+    assert front.agent.episodes_sync("ana") == []
+
+
+def test_a_stream_that_fails_at_once_is_an_ordinary_error(
+    front: Running, endpoint: ModelServer
+) -> None:
+    endpoint.replies = [Reply({"error": {"message": "slow down"}}, 429)]
+    with client(front) as api, pytest.raises(openai.RateLimitError):
+        api.chat.completions.create(
+            model="m", user="ana", messages=[{"role": "user", "content": "Hi"}], stream=True
+        )
+
+
+def test_an_upstream_that_takes_too_long_is_a_time_out(start: Start, endpoint: ModelServer) -> None:
+    import threading
+
+    never = threading.Event()
+    endpoint.replies = [Reply(told("late"), wait=never), Reply(told("late"), wait=never)]
+    running = start(model="openai/m", api_base=endpoint.base, api_key="k", timeout=0.3)
+    with client(running) as api:
+        for stream in (False, True):
+            with pytest.raises(openai.APIStatusError) as caught:
+                api.chat.completions.create(
+                    model="m",
+                    user="ana",
+                    messages=[{"role": "user", "content": "Hi"}],
+                    stream=stream,
+                )
+            assert caught.value.status_code == 504
+    never.set()
+
+
+@pytest.mark.slow
+def test_any_model_through_litellm(start: Start, endpoint: ModelServer) -> None:
+    running = start(
+        model="openai/m", api_base=endpoint.base, api_key="sk-upstream", max_cost_usd=5.0
+    )
+    whole = [piece({"role": "assistant", "content": "Hi "}), piece({"content": "Ana"})]
+    endpoint.replies = [
+        Reply(told("Hi.")),
+        Reply(events=[*whole, piece({}, "stop"), piece(None)]),
+        Reply(told(None, tool_calls=[CALL])),
+        Reply({"error": {"message": "slow down"}}, 429),
+        Reply(events=whole, cut=True),
+    ]
+    question: Any = [{"role": "user", "content": "Hello"}]
+    with client(running) as api:
+        reply = api.chat.completions.create(model="m", user="ana", messages=question)
+        assert reply.choices[0].message.content == "Hi."
+        stream = api.chat.completions.create(model="m", user="ana", messages=question, stream=True)
+        chunks = list(stream)
+        assert "".join(c.choices[0].delta.content or "" for c in chunks) == "Hi Ana"
+        called = api.chat.completions.create(model="m", user="ana", messages=question, tools=[TOOL])
+        assert called.choices[0].message.tool_calls is not None
+        assert endpoint.requests[2]["tools"] == [TOOL]
+        with pytest.raises(openai.RateLimitError):
+            api.chat.completions.create(model="m", user="ana", messages=question)
+        with pytest.raises(openai.APIError):
+            list(api.chat.completions.create(
+                model="m", user="ana", messages=question, stream=True
+            ))  # fmt: skip
+        stolen = {"api_base": "http://127.0.0.1:9", "mock_response": "stolen"}
+        endpoint.replies = [Reply(told("Still mine."))]
+        kept = api.chat.completions.create(
+            model="m", user="ana", messages=question, extra_body=stolen
+        )
+        assert kept.choices[0].message.content == "Still mine."
+        link: Any = [{"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/x"}}]
+        with pytest.raises(openai.BadRequestError):
+            api.chat.completions.create(
+                model="m", user="ana", messages=[{"role": "user", "content": link}]
+            )
+    assert len(running.agent.episodes_sync("ana")) == 3
