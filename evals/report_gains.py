@@ -25,7 +25,7 @@ from persona_agent.evals.tables import TITLES
 ALPHA = 0.05
 STARRED = (
     f"* p <= {ALPHA:g} after Holm's correction, for all comparisons in the sets' columns together, "
-    "and for all in the pooled column."
+    "and for all in the pooled column. Pooled are the sets that have both arms."
 )
 
 

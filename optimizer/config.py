@@ -49,6 +49,9 @@ class OptimizerConfig(Record):
     retire_cases: int = Field(default=3, ge=1)
     """Recent outcomes that must contradict a claim for it to be proposed for retirement."""
 
+    refit: bool = True
+    """Whether a draft that earned its place is written again from the whole history."""
+
     patience: int = Field(default=1, ge=1)
     """Rounds without an accepted edit after which to stop early."""
 

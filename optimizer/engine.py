@@ -19,6 +19,7 @@ from persona_agent.optimizer.policies import CANDIDATES
 from persona_agent.optimizer.pool import Candidate, Pool, merged
 from persona_agent.optimizer.trials import Evaluate, Trials
 from persona_agent.optimizer.verification import outdated, supported
+from persona_agent.optimizer.watch import Critiqued, Drafted, Proposed, Simulated, tell
 from persona_agent.persona import apply_edits, outcome_statistics
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import (
@@ -81,20 +82,23 @@ class Search:
         if len(self._history) < self.config.min_history:
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
         if all(claim.origin == "user" for claim in self.persona.claims):
-            self.draft = await self._drafted()
+            self.draft = await self._drafted(self._train)
             self._best = Candidate(self.draft)
+            tell(Drafted(claims=self.draft.claims))
         self._noise = await self._trials.noise(
             self.persona, self._train[-self.config.batch_size :], self.config.confidence_weight
         )
         await self._choose_policy()
         if self.draft is None:
             await self._retire()
+            await self._draft_anew()
         await self._enter(self._best)
         await self._rounds()
         await self._merge()
         if self.accepted:
             await self._choose_policy()
         await self._do_no_harm()
+        await self._refit()
         return self._finished(self.persona)
 
     async def _rounds(self) -> None:
@@ -104,21 +108,47 @@ class Search:
             if idle >= self.config.patience:
                 break
 
-    async def _drafted(self) -> Persona:
-        """Return a first draft on top of what the user stated, without what the user deleted."""
-        written = await draft_persona(
-            self.persona.user_id, self._train, self._model, self.config, facts=self._learned()
-        )
-        known = {one.casefold() for one in self.persona.unwanted}
-        known |= {claim.statement.casefold() for claim in self.persona.claims}
-        new = [claim for claim in written.claims if claim.statement.casefold() not in known]
-        kept = {"claims": (*self.persona.claims, *new), "unwanted": self.persona.unwanted}
-        return written.model_copy(update={**kept, "parent": self.persona.parent})
+    async def _simulated(
+        self, what: str, persona: Persona, episodes: Sequence[Episode]
+    ) -> list[Trial]:
+        trials = await self._trials.of(persona, episodes)
+        tell(Simulated(what=what, episodes=tuple(episodes), trials=tuple(trials)))
+        return trials
 
-    def _learned(self) -> list[Fact]:
-        """Return the facts that rest on training episodes alone: others know what judges."""
-        train = {episode.id for episode in self._train}
-        return [fact for fact in self._facts if train.issuperset(fact.sources)]
+    async def _drafted(self, history: Sequence[Episode]) -> Persona:
+        """Return a draft on top of what the user fixed, without what the user deleted.
+
+        It knows only facts that rest on this history: others know what judges.
+        """
+        own = {episode.id for episode in history}
+        facts = [fact for fact in self._facts if own.issuperset(fact.sources)]
+        user_id = self.persona.user_id
+        written = await draft_persona(user_id, history, self._model, self.config, facts=facts)
+        fixed = tuple(claim for claim in self.persona.claims if claim.protected)
+        known = {claim.statement.casefold() for claim in fixed}
+        known |= {one.casefold() for one in self.persona.unwanted}
+        new = [claim for claim in written.claims if claim.statement.casefold() not in known]
+        kept = {"claims": (*fixed, *new), "unwanted": self.persona.unwanted}
+        return written.model_copy(update=kept)
+
+    async def _draft_anew(self) -> None:
+        """Replace the claims in use by a new draft where that is better on what came later."""
+        fresh = await self._drafted(self._train)
+        persona = fresh.model_copy(update={"policy": self.persona.policy})
+        if await self._judge("a new draft", Candidate(persona), self.config.edit_errors):
+            self.draft = fresh
+
+    async def _refit(self) -> None:
+        """Write a draft that earned its place once more, now from the whole history.
+
+        What the gates chose is a recipe: a draft, shown by this policy. The part that judged it is
+        the latest of the history, and too good to be left out. A persona whose claims were edited
+        stays as it was judged.
+        """
+        shown = self.persona.policy.show_claims and self.persona.policy.recalled > 0
+        if self.config.refit and self.draft is not None and shown and not self.accepted:
+            whole = await self._drafted(self._history)
+            self._best = Candidate(whole.model_copy(update={"policy": self.persona.policy}))
 
     # --- what is shown --------------------------------------------------------------------------
 
@@ -128,7 +158,7 @@ class Search:
         What is recalled and counted for an episode is strictly before it, so nearly the whole
         history can judge a policy; claims drafted from its earlier part are shown by most.
         """
-        best = await self._trials.of(self.persona, self._replay)
+        best = await self._simulated("replay", self.persona, self._replay)
         for name, policy in CANDIDATES.items():
             if policy == self.persona.policy or policy == ContextPolicy.generic():
                 continue
@@ -161,6 +191,7 @@ class Search:
             noise=self._noise,
         )
         self.gates.append(result)
+        tell(result)
         return result.passed
 
     # --- what is claimed ------------------------------------------------------------------------
@@ -169,8 +200,9 @@ class Search:
         """Simulate one batch, learn from its errors; return whether an edit was accepted."""
         parent = self._pool.parent(epoch)
         batch = self._batch(epoch)
-        trials = await self._trials.of(parent.persona, batch)
+        trials = await self._simulated(f"batch {epoch + 1}", parent.persona, batch)
         critiques = await critique_errors(parent.persona, trials, batch, self._train, self._model)
+        tell(Critiqued(critiques=tuple(critiques)))
         if not critiques:
             return False
         correct = [e for e, trial in zip(batch, trials, strict=True) if trial.loss == 0]
@@ -185,6 +217,7 @@ class Search:
             proposed, self._train, self.config.verify_cases, self._model
         )
         self.rejected.extend(unsupported)
+        tell(Proposed(edits=tuple(edits), unsupported=tuple(unsupported)))
         before = self.accepted
         parent = Candidate(blamed, parent.edits)
         for edit in edits:

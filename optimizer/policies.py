@@ -5,7 +5,7 @@ from __future__ import annotations
 from persona_agent.schema import ContextPolicy
 
 FULL = ContextPolicy(recalled=8)
-RAG_STATISTICS = FULL.model_copy(update={"show_claims": False})
+RAG_STATISTICS = FULL.model_copy(update={"show_claims": False, "drop_superseded": False})
 RAG = RAG_STATISTICS.model_copy(update={"show_statistics": False})
 DEEP = FULL.model_copy(update={"recalled": 24})
 NO_STATISTICS = FULL.model_copy(update={"show_statistics": False})

@@ -1,71 +1,64 @@
-"""The demo in a browser: ``persona-agent ui`` or ``streamlit run ui/app.py``."""
+"""The app in a browser: ``persona-agent ui`` or ``streamlit run ui/app.py``."""
 
 from __future__ import annotations
+
+import threading
 
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.settings import OFFLINE
-from persona_agent.ui.state import (
-    TRY_PAGE,
-    USER,
-    apply_next_user,
-    errors_shown,
-    known_users,
-    open_agent,
-    show_notice,
-)
-from persona_agent.ui.texts import literal
+from persona_agent.ui import sidebar
+from persona_agent.ui.agents import open_agent
+from persona_agent.ui.state import TRY_PAGE, errors_shown, show_notice
+
+WIDE = ("Optimize", "Atlas", "Evidence")
 
 
 def main() -> None:
     """Draw the sidebar and the page that was picked."""
-    st.set_page_config(page_title="persona_agent", page_icon=":material/person:")
     page = st.navigation(
-        [
-            st.Page("page_persona.py", title="Persona", icon=":material/person:", default=True),
-            st.Page("page_memory.py", title="Memory", icon=":material/history:"),
-            st.Page(TRY_PAGE, title="Try it", icon=":material/play_arrow:"),
-            st.Page("page_chat.py", title="Chat", icon=":material/chat:"),
-        ]
+        {
+            "Start": [
+                st.Page(TRY_PAGE, title="Try it", icon=":material/play_arrow:", default=True)
+            ],
+            "One user": [
+                st.Page("page_chat.py", title="Chat", icon=":material/chat:"),
+                st.Page("page_persona.py", title="Persona", icon=":material/person:"),
+                st.Page("page_memory.py", title="Memory", icon=":material/history:"),
+                st.Page("page_optimize.py", title="Optimize", icon=":material/tune:"),
+            ],
+            "All users": [
+                st.Page("page_atlas.py", title="Atlas", icon=":material/scatter_plot:"),
+                st.Page("page_evidence.py", title="Evidence", icon=":material/query_stats:"),
+            ],
+        },
+        expanded=True,
+    )
+    st.set_page_config(
+        page_title=f"{page.title} · persona_agent",
+        page_icon=":material/person:",
+        layout="wide" if page.title in WIDE else "centered",
     )
     with errors_shown():
         agent = open_agent()
-        with st.sidebar:
-            _sidebar(agent)
+        _warm_up(agent)
+        sidebar.show(agent)
         show_notice()
         page.run()
 
 
-def _sidebar(agent: PersonaAgent) -> None:
-    apply_next_user()
-    users = known_users(agent)
-    picked = st.session_state.get(USER)
-    if picked and picked not in users:  # a new name, nothing recorded yet
-        users = sorted([*users, picked])
-    if USER not in st.session_state and users:
-        st.session_state[USER] = users[0]
-    st.selectbox(
-        "User",
-        users,
-        index=None,
-        key=USER,
-        accept_new_options=True,
-        placeholder="Pick, or type a new name",
-        help="Whose agent. Typing a new name starts a new user.",
-    )
-    st.caption("Data directory")
-    literal(str(agent.settings.data_dir.resolve()))
-    st.caption("Answered by")
-    literal(agent.model.name)
-    if agent.settings.model == OFFLINE:
-        st.caption(
-            "It works without network or key. It picks options, guesses ratings and lists what "
-            "is remembered. It does not converse, write freely or know the world. For that, "
-            "start with `--model`, for example `openai/gpt-4o-mini`."
-        )
-    else:
-        st.caption("Persona and recalled episodes are sent to this model's provider.")
+def _warm_up(agent: PersonaAgent) -> None:
+    """Load the embedder beside the first page: it takes seconds, and every answer needs it."""
+    if "warm" not in st.session_state:
+        st.session_state["warm"] = True
+        threading.Thread(target=_load, args=(agent,), name="warm-up", daemon=True).start()
+
+
+def _load(agent: PersonaAgent) -> None:
+    try:
+        agent.memory.embedder.embed(["warm"])
+    except Exception:  # whoever needs it next is told what is wrong
+        return
 
 
 if __name__ == "__main__":

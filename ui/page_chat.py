@@ -1,4 +1,4 @@
-"""A conversation with the user's agent: answers as they come, thumbs and corrections."""
+"""A conversation with the user's agent: answers as they come, what they rest on, and feedback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from persona_agent.errors import PersonaAgentError
 from persona_agent.persona.statistics import CHAT_TASK
 from persona_agent.schema import Episode
 from persona_agent.settings import OFFLINE
-from persona_agent.ui.state import current_user, errors_shown, nobody_picked, notice, open_agent
+from persona_agent.ui import steering
+from persona_agent.ui.agents import open_agent
+from persona_agent.ui.state import current_user, errors_shown, nobody_picked, notice
 from persona_agent.ui.texts import escaped, literal
 
 EARLIER = 200
@@ -63,19 +65,33 @@ def _turn(agent: PersonaAgent, episode: Episode) -> None:
     with st.chat_message("assistant"):
         literal(episode.response or "")
         if episode.outcome is not None:
-            st.badge("your correction", color="blue")
+            st.badge("your words instead", color="blue")
             literal(episode.outcome)
-        thumbs, correct = st.columns([1, 4])
-        with thumbs:
+        elif episode.feedback is not None and episode.feedback.comment:
+            st.badge("your comment", color="blue")
+            literal(episode.feedback.comment)
+        with st.container(horizontal=True, vertical_alignment="center"):
             _thumbs(agent, episode)
-        with correct.popover("Correct"):
-            _correct(agent, episode)
+            with st.popover("Correct", icon=":material/comment:"):
+                _correct(agent, episode)
+            with st.popover("Edit", icon=":material/edit:"):
+                _edit(agent, episode)
+            why = st.toggle("Why this answer", key=f"why of {episode.user_id} {episode.id}")
+        if why:
+            turn: ChatTurn | None = _turns(episode.user_id).get(episode.id)
+            steering.show(agent, episode, turn)
+
+
+def _turns(user: str) -> dict[str, ChatTurn]:
+    """Return the turns of this session by episode: they know what was recalled."""
+    found: dict[str, ChatTurn] = st.session_state.setdefault(f"turns of {user}", {})
+    return found
 
 
 def _thumbs(agent: PersonaAgent, episode: Episode) -> None:
     given = episode.feedback.thumb if episode.feedback else None
     before = None if given is None else int(given > 0)
-    thumb = st.feedback("thumbs", key=f"thumb {episode.user_id} {episode.id}", default=before)
+    thumb = st.feedback("thumbs", key=f"thumb of {episode.user_id} {episode.id}", default=before)
     if thumb is not None and thumb != before:
         comment = episode.feedback.comment if episode.feedback else ""
         with errors_shown():
@@ -85,12 +101,30 @@ def _thumbs(agent: PersonaAgent, episode: Episode) -> None:
 
 
 def _correct(agent: PersonaAgent, episode: Episode) -> None:
-    with st.form(f"correct {episode.user_id} {episode.id}", border=False):
-        text = st.text_area("What the answer should have been", value=episode.outcome or "")
-        if st.form_submit_button("Save"):
+    """Take in words what was wrong, beside the thumb that was given."""
+    said = episode.feedback
+    with st.form(f"correct of {episode.user_id} {episode.id}", border=False):
+        text = st.text_area("What was wrong with it", value=said.comment if said else "")
+        if st.form_submit_button("Save the correction") and text.strip():
+            with errors_shown():
+                thumb = said.thumb if said and said.thumb is not None else -1
+                agent.feedback_sync(episode.id, user=episode.user_id, thumb=thumb, comment=text)
+                notice("Noted, as a thumb down with your words.")
+                st.rerun()
+
+
+def _edit(agent: PersonaAgent, episode: Episode) -> None:
+    """Take the answer as it should have been, from the one that was given."""
+    with st.form(f"edit of {episode.user_id} {episode.id}", border=False):
+        text = st.text_area(
+            "The answer as it should have been",
+            value=episode.outcome or episode.response or "",
+            height=180,
+        )
+        if st.form_submit_button("Save the answer"):
             with errors_shown():
                 agent.feedback_sync(episode.id, user=episode.user_id, outcome=text)
-                notice("Noted. The next optimization learns from it.")
+                notice("Noted. It is recalled from now on, and the next optimization learns of it.")
                 st.rerun()
 
 
@@ -111,6 +145,7 @@ def _send(agent: PersonaAgent, user: str, thread: str, text: str) -> None:
             with closing(_pieces(agent, user, thread, text)) as pieces:
                 for piece in pieces:
                     if isinstance(piece, ChatTurn):
+                        _turns(user)[piece.episode_id] = piece
                         break
                     so_far += piece
                     place.text(printable(so_far))

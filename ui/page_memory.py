@@ -1,15 +1,19 @@
-"""What is remembered of a user, and what the agent would recall for a query."""
+"""What is remembered of a user: as it is recalled, as facts, and as a whole."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.schema import ContextPolicy, Recalled
-from persona_agent.ui.state import current_user, nobody_picked, open_agent
-from persona_agent.ui.texts import literal, moment
+from persona_agent.agent.show import episode_line
+from persona_agent.schema import ContextPolicy, Fact, Recalled
+from persona_agent.ui import memory_transfer
+from persona_agent.ui.agents import open_agent
+from persona_agent.ui.state import current_user, nobody_picked, notice
+from persona_agent.ui.texts import counted, literal, moment
 
 RECENT = 50
+MOST_FACTS = 100
 ALL = ""
 FALLBACK = 8
 
@@ -21,22 +25,35 @@ def show() -> None:
         return
     agent, user = open_agent(), current_user()
     count = agent.memory.episodes.count(user)
-    if not count:
-        st.info(
-            "Nothing is remembered of this user yet. Chat with the agent, record interactions "
-            "from Python, or use `persona-agent import FILE`."
-        )
-        return
-    _search(agent, user)
-    _recent(agent, user, count)
+    search, facts, recent, files = st.tabs(["Search", "Facts", "Interactions", "Files, forgetting"])
+    with search:
+        if count:
+            _search(agent, user)
+        else:
+            _nothing()
+    with facts:
+        _facts(agent, user)
+    with recent:
+        if count:
+            _recent(agent, user, count)
+        else:
+            _nothing()
+    with files:
+        memory_transfer.show(agent, user, count)
+
+
+def _nothing() -> None:
+    st.info(
+        "Nothing is remembered of this user yet. Import a file under **Files, forgetting**, chat "
+        "with the agent, or record interactions from Python."
+    )
 
 
 def _search(agent: PersonaAgent, user: str) -> None:
-    st.subheader("Search as the agent recalls")
     timeline = agent.memory.episodes.timeline(user, with_outcome=True)
     tasks = sorted({episode.query.task_name for episode in timeline})
     left, right = st.columns([3, 1])
-    text = left.text_input("Query", placeholder="What would be asked")
+    text = left.text_input("Search as the agent recalls", placeholder="What would be asked")
     task = right.selectbox("Task", [ALL, *tasks], format_func=lambda name: name or "all tasks")
     if not text.strip():
         st.caption("Type a query to see which past interactions its answer would rest on.")
@@ -56,22 +73,51 @@ def _search(agent: PersonaAgent, user: str) -> None:
     if not found:
         st.info("No interaction with a known outcome to recall.")
     for one in found:
-        _hit(one)
+        _hit(agent, one)
 
 
-def _hit(one: Recalled) -> None:
+def _hit(agent: PersonaAgent, one: Recalled) -> None:
+    episode = one.episode
     with st.container(border=True):
-        literal(one.episode.query.text)
-        literal(f"→ {one.episode.outcome}")
-        st.caption(
-            f"{moment(one.episode.at)} · similarity {one.similarity:.2f} · score {one.score:.2f}"
-        )
+        literal(episode.query.text)
+        literal(f"→ {episode.outcome}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(
+                f"{moment(episode.at)} · similarity {one.similarity:.2f} · score {one.score:.2f}"
+            )
+            key = f"delete {episode.user_id} {episode.id}"
+            if st.button("Delete", key=key, type="tertiary", icon=":material/delete:"):
+                agent.delete_episodes_sync(episode.user_id, [episode.id])
+                notice("The interaction is gone, and facts that rested on it alone with it.")
+                st.rerun()
+
+
+def _facts(agent: PersonaAgent, user: str) -> None:
+    facts = agent.facts_sync(user)
+    if not facts:
+        st.info("No facts yet. They are distilled from interactions by an optimization.")
+        return
+    st.caption(
+        f"{counted(len(facts), 'fact')} that hold now, latest first, each with what it rests on."
+    )
+    shown = sorted(facts, key=lambda fact: fact.valid_from, reverse=True)[:MOST_FACTS]
+    for fact in shown:
+        _fact(agent, fact)
+    if len(facts) > len(shown):
+        st.caption(f"and {len(facts) - len(shown)} older ones")
+
+
+def _fact(agent: PersonaAgent, fact: Fact) -> None:
+    with st.container(border=True):
+        literal(fact.text)
+        with st.expander(f"Rests on {counted(len(fact.sources), 'interaction')}"):
+            for episode in agent.memory.episodes.get(fact.user_id, list(fact.sources)):
+                literal(episode_line(episode))
 
 
 def _recent(agent: PersonaAgent, user: str, count: int) -> None:
-    st.subheader("Recent interactions")
-    shown = agent.memory.episodes.timeline(user, limit=RECENT)
-    st.caption(f"The latest {len(shown)} of {count}.")
+    shown = agent.episodes_sync(user, limit=RECENT)
+    st.caption(f"The latest {len(shown)} of {count:,}.")
     rows = [
         {
             "when (UTC)": moment(episode.at),

@@ -1,49 +1,24 @@
-"""What the pages share: one agent a data directory, the user in view, messages, empty states."""
+"""What the pages share of one session: the user in view, work under way, messages."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.errors import PersonaAgentError
-from persona_agent.settings import Settings
+from persona_agent.ui.job import Job, Work
 from persona_agent.ui.texts import escaped
 
+T = TypeVar("T")
 USER = "user"
 TRY_PAGE = "page_try.py"
+PAUSE = 0.5
 _NEXT_USER = "next user"
 _NOTICE = "notice"
-
-
-# --- the agent ------------------------------------------------------------------------------------
-
-
-def _open(key: str, _settings: Settings) -> PersonaAgent:
-    return PersonaAgent.of(_settings)
-
-
-def _close(agent: PersonaAgent) -> None:
-    agent.close()
-
-
-# One for all sessions of this process. Nothing of a user is cached: each call names its user.
-_opened: Callable[[str, Settings], PersonaAgent] = st.cache_resource(
-    show_spinner="Opening the memory …", on_release=_close
-)(_open)
-
-
-def open_agent() -> PersonaAgent:
-    """Return the agent of the settings in the environment. Raises SettingsError, StoreError."""
-    settings = Settings.load()
-    return _opened(settings.model_dump_json(), settings)
-
-
-def close_agents() -> None:
-    """Close every agent; for the end of a test."""
-    st.cache_resource.clear()
 
 
 # --- the user in view -----------------------------------------------------------------------------
@@ -59,7 +34,7 @@ def current_user() -> str:
     return str(st.session_state.get(USER) or "")
 
 
-def view_next(user: str) -> None:
+def view_next(user: str | None) -> None:
     """Pick another user at the next run; a widget's value cannot be set once it is drawn."""
     st.session_state[_NEXT_USER] = user
 
@@ -68,6 +43,80 @@ def apply_next_user() -> None:
     """Do what :func:`view_next` asked for. To be called before the picker is drawn."""
     if _NEXT_USER in st.session_state:
         st.session_state[USER] = st.session_state.pop(_NEXT_USER)
+
+
+def forget_session(user: str) -> None:
+    """Drop what this session keeps of a user."""
+    for name in [name for name in st.session_state if f" of {user}" in str(name)]:
+        del st.session_state[name]
+
+
+# --- work under way -------------------------------------------------------------------------------
+
+
+def _no_jobs() -> dict[str, Job[Any]]:
+    return {}
+
+
+def _stop_all(jobs: dict[str, Job[Any]]) -> None:
+    for job in jobs.values():
+        job.stop()
+
+
+# Of one session, and stopped with it: nobody is left who would look at the end.
+_jobs: Callable[[], dict[str, Job[Any]]] = st.cache_resource(
+    scope="session", show_spinner=False, on_release=_stop_all
+)(_no_jobs)
+
+
+def start(name: str, work: Work[T]) -> Job[T]:
+    """Start work of this session under a name, unless the last one of that name still runs."""
+    last = _jobs().get(name)
+    if last is not None and last.running:
+        return last
+    begun = Job(work, name=name)
+    _jobs()[name] = begun
+    return begun
+
+
+def job(name: str) -> Job[Any] | None:
+    """Return the last work of this session of a name, or None."""
+    return _jobs().get(name)
+
+
+def drop_job(name: str) -> None:
+    """Stop work and forget it."""
+    ended = _jobs().pop(name, None)
+    if ended is not None:
+        ended.stop()
+
+
+def follow(job: Job[Any], draw: Callable[[], None]) -> None:
+    """Draw now and, while the job is under way, twice a second; the page anew when it ends."""
+    if not job.running:
+        draw()
+        return
+
+    def part() -> None:
+        ended = not job.running
+        draw()
+        if ended:
+            st.rerun()
+
+    st.fragment(part, run_every=PAUSE)()
+
+
+def show_progress(job: Job[Any], stop_label: str = "Stop") -> None:
+    """Show how far a job is, with a button that stops it; its problem where it failed."""
+    if job.running:
+        text = "Stopping …" if job.state == "stopping" else f"{job.note or 'Working'} …"
+        st.progress(min(1.0, job.share), text=f"{text} {job.seconds:.0f} s")
+        if st.button(stop_label, icon=":material/stop_circle:", disabled=job.state == "stopping"):
+            job.stop()
+    elif job.state == "failed":
+        st.error(escaped(job.problem), icon=":material/error:")
+    elif job.state == "stopped":
+        st.info("Stopped before the end.", icon=":material/stop_circle:")
 
 
 # --- messages -------------------------------------------------------------------------------------
@@ -102,6 +151,4 @@ def nobody_picked() -> bool:
         "memory, or see how it works on invented people."
     )
     st.page_link(TRY_PAGE, label="Try it on the built-in people", icon=":material/play_arrow:")
-    st.caption("Your own records come in from a terminal, into the data directory shown left:")
-    st.code("persona-agent import FILE --data-dir DIRECTORY", language=None)
     return True

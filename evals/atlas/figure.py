@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
 from persona_agent.errors import InputError, MissingExtraError
 from persona_agent.evals.atlas.look import (
     CLUSTER,
+    CROWD,
     Colouring,
     cluster_name,
     colourings,
     hover_text,
+    safe,
     short,
     sizes,
 )
@@ -31,7 +32,7 @@ def figure(
     selected: str | None = None,
     dark: bool = False,
 ) -> Any:
-    """Return the map as a plotly figure, drawn by WebGL.
+    """Return the map as a plotly figure; a crowd is drawn by WebGL.
 
     Args:
         atlas: what is drawn.
@@ -95,7 +96,7 @@ def links(atlas: Atlas, rows: Sequence[int], selected: str | None = None) -> lis
 def _lines(drawn: Any, atlas: Atlas, shown: Sequence[int], selected: str | None) -> None:
     pairs = links(atlas, shown, selected)
     points = atlas.points
-    drawn.add_scattergl(
+    _trace(drawn, shown)(
         x=[value for a, b in pairs for value in (points[a].x, points[b].x, None)],
         y=[value for a, b in pairs for value in (points[a].y, points[b].y, None)],
         mode="lines",
@@ -108,8 +109,8 @@ def _lines(drawn: Any, atlas: Atlas, shown: Sequence[int], selected: str | None)
 def _categories(drawn: Any, atlas: Atlas, shown: Sequence[int], by: Colouring) -> None:
     for number, category in enumerate(by.categories):
         rows = [row for row in shown if by.values[row] == number]
-        label = html.escape(short(category.label, 48))
-        drawn.add_scattergl(
+        label = safe(short(category.label, 48))
+        _trace(drawn, shown)(
             **_marks(atlas, rows),
             name=f"{label} ({len(rows)})",
             marker={
@@ -123,7 +124,7 @@ def _categories(drawn: Any, atlas: Atlas, shown: Sequence[int], by: Colouring) -
 
 
 def _numbers(drawn: Any, atlas: Atlas, shown: Sequence[int], by: Colouring) -> None:
-    drawn.add_scattergl(
+    _trace(drawn, shown)(
         **_marks(atlas, shown),
         showlegend=False,
         marker={
@@ -131,9 +132,13 @@ def _numbers(drawn: Any, atlas: Atlas, shown: Sequence[int], by: Colouring) -> N
             "colorscale": "Cividis",
             "size": _sizes(atlas, shown),
             "opacity": 0.9,
-            "colorbar": {"title": {"text": html.escape(short(by.title, 40))}, "thickness": 12},
+            "colorbar": {"title": {"text": safe(short(by.title, 40))}, "thickness": 12},
         },
     )
+
+
+def _trace(drawn: Any, shown: Sequence[int]) -> Any:
+    return drawn.add_scattergl if len(shown) > CROWD else drawn.add_scatter
 
 
 def _marks(atlas: Atlas, rows: Sequence[int]) -> dict[str, Any]:

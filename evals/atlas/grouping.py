@@ -15,10 +15,12 @@ Labels = npt.NDArray[np.int64]
 
 MOST_CLUSTERS = 8
 LEAST_MEMBERS = 3
-BOOTSTRAPS = 12
+BOOTSTRAPS = 10
+DRAWN = 1_000
+"""Rows of a bootstrap sample at most: enough to tell whether clusters come back."""
 STABLE = 0.6
 """Agreement from which clusters are said to come back; chance is 0, equal clusterings are 1."""
-RESTARTS = 4
+STARTS = 4
 DIMENSIONS = 20
 SAMPLE = 2_000
 
@@ -75,10 +77,12 @@ def assign(rows: Vectors, centres: Vectors) -> Labels:
     return np.asarray(distance.argmin(axis=1), dtype=np.int64)
 
 
-def k_means(rows: Vectors, clusters: int, seed: int) -> tuple[Labels, Vectors]:
+def k_means(
+    rows: Vectors, clusters: int, seed: int, *, starts: int = STARTS
+) -> tuple[Labels, Vectors]:
     """Return labels and centres of Lloyd's k-means from several k-means++ starts."""
     cluster = sklearn("cluster")
-    fitted = cluster.KMeans(clusters, n_init=RESTARTS, random_state=seed).fit(rows)
+    fitted = cluster.KMeans(clusters, n_init=starts, random_state=seed).fit(rows)
     return fitted.labels_.astype(np.int64), fitted.cluster_centers_.astype(np.float32)
 
 
@@ -123,7 +127,7 @@ def reduced(rows: Vectors, dimensions: int = DIMENSIONS) -> Vectors:
 
 def _agreements(rows: Vectors, clusters: int, seed: int) -> npt.NDArray[np.float64]:
     generator = np.random.default_rng([seed, clusters])
-    size = min(len(rows), SAMPLE)
+    size = min(len(rows), DRAWN)
     values = []
     for number in range(BOOTSTRAPS):
         pair = []
@@ -131,7 +135,7 @@ def _agreements(rows: Vectors, clusters: int, seed: int) -> npt.NDArray[np.float
             drawn = rows[generator.integers(0, len(rows), size)]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a sample may hold fewer distinct rows
-                pair.append(assign(rows, k_means(drawn, clusters, seed + number)[1]))
+                pair.append(assign(rows, k_means(drawn, clusters, seed + number, starts=2)[1]))
         values.append(adjusted_rand(*pair))
     return np.array(values)
 

@@ -26,16 +26,14 @@ class Learner:
     config: OptimizerConfig = field(default_factory=OptimizerConfig)
     persona_tokens: int = 600
 
-    async def learn(
-        self, user_id: str, history: Sequence[Episode], current: Persona | None = None
-    ) -> Persona:
-        """Return the persona after optimization on a history, starting from ``current``.
+    async def learn(self, user_id: str, history: Sequence[Episode]) -> Persona:
+        """Return the persona after optimization on a history.
 
         Raises:
             ModelError: the model gave no usable answer.
         """
         if not history:
-            return current or Persona(user_id=user_id)
+            return Persona(user_id=user_id)
         episodes = InMemoryEpisodeStore()
         episodes.add(history, self.embedder.embed([one.query.text for one in history]))
         search = Search(
@@ -44,7 +42,6 @@ class Learner:
             evaluate=Simulator(episodes, self.embedder, persona_tokens=self.persona_tokens),
             model=self.model,
             config=self.config,
-            current=current,
         )
         with self.model.account(user_id=user_id, purpose="atlas"):
             return await search.run()
@@ -52,11 +49,11 @@ class Learner:
     async def stages(
         self, user_id: str, history: Sequence[Episode], count: int = STAGES
     ) -> list[Persona]:
-        """Return a persona for each growing part of a history, every one made from the last."""
+        """Return the persona as it would have been learned from each growing part of a history."""
         found: list[Persona] = []
         for stage in range(1, count + 1):
             known = history[: max(1, round(len(history) * stage / count))]
-            learned = await self.learn(user_id, known, found[-1] if found else None)
+            learned = await self.learn(user_id, known)
             parent = found[-1].version if found else None
             version = f"{user_id[:200]}-{stage}"
             found.append(learned.model_copy(update={"version": version, "parent": parent}))

@@ -64,10 +64,11 @@ def colourings(atlas: Atlas) -> tuple[Colouring, ...]:
     """Return by cluster, by dense group, and by every metadata that points differ in."""
     points = atlas.points
     names = [cluster.name for cluster in atlas.clusters]
-    found = [_by_label(CLUSTER, [_named(names, point.cluster) for point in points], names)]
+    placed = [point.x is not None for point in points]
+    found = [_by_label(CLUSTER, [_named(names, p.cluster) for p in points], placed, names)]
     if atlas.dense_groups:
         groups = [f"dense group {number + 1}" for number in range(atlas.dense_groups)]
-        found.append(_by_label(DENSE, [_named(groups, point.dense) for point in points], groups))
+        found.append(_by_label(DENSE, [_named(groups, p.dense) for p in points], placed, groups))
     keys = dict.fromkeys(key for point in points for key in point.metadata)
     for key in keys:
         values = [point.metadata.get(key) for point in points]
@@ -78,7 +79,7 @@ def colourings(atlas: Atlas) -> tuple[Colouring, ...]:
             found.append(Colouring(title=key, kind="number", values=numbers))
         else:
             labels = ["unknown" if value is None else str(value) for value in values]
-            found.append(_by_label(key, labels))
+            found.append(_by_label(key, labels, placed))
     return tuple(found)
 
 
@@ -110,6 +111,11 @@ def cluster_name(atlas: Atlas, point: Point) -> str:
     return _named([cluster.name for cluster in atlas.clusters], point.cluster)
 
 
+def safe(text: str) -> str:
+    """Return a text that plotly shows as it is: it reads tags, and does not know ``&quot;``."""
+    return html.escape(text, quote=False)
+
+
 def short(text: str, most: int) -> str:
     """Return a text on one line, cut where it is too long."""
     line = " ".join(text.split())
@@ -131,9 +137,11 @@ def _named(names: Sequence[str], number: int) -> str:
     return "in no group" if number == NONE else names[number]
 
 
-def _by_label(title: str, labels: Sequence[str], order: Sequence[str] | None = None) -> Colouring:
-    """Give the most frequent labels (or those of ``order``) a colour, the rest grey."""
-    counts = Counter(labels)
+def _by_label(
+    title: str, labels: Sequence[str], placed: Sequence[bool], order: Sequence[str] | None = None
+) -> Colouring:
+    """Give the most frequent labels of placed points (or ``order``) a colour, the rest grey."""
+    counts = Counter(label for label, there in zip(labels, placed, strict=True) if there)
     ranked = [name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
     wanted = [name for name in (order or ranked) if name in counts]
     shown = list(dict.fromkeys(wanted))[: len(PALETTE)]
@@ -160,4 +168,4 @@ def _is_number(value: object) -> bool:
 
 def _wrapped(text: str, most: int) -> str:
     lines = textwrap.wrap(short(text, most), WIDTH) or [""]
-    return "<br>   ".join(html.escape(line) for line in lines)
+    return "<br>   ".join(safe(line) for line in lines)

@@ -9,6 +9,7 @@ import numpy as np
 
 from persona_agent.evals.atlas.claim_space import by_support
 from persona_agent.evals.atlas.grouping import Labels
+from persona_agent.evals.atlas.look import short
 from persona_agent.evals.atlas.records import Cluster, Entry, Vectors
 from persona_agent.llm.offline.terms import distinctive, words
 from persona_agent.protocols import Embedder
@@ -44,19 +45,24 @@ def name_clusters(
         inside = np.flatnonzero(labels == number).tolist()
         others = [bag for bag, label in zip(bags, labels, strict=True) if label != number]
         mine = [bags[one] for one in inside]
-        ranked = distinctive(mine, others, most=3 * TERMS, at_least=min(2, len(mine)))
-        terms = _without_parts([term for term, _ in ranked])[:TERMS]
+        ranked = _telling(mine, others, 2) or _telling(mine, others, 1)
+        terms = _without_parts(ranked)[:TERMS]
         members = [entries[one] for one in inside]
         contrast = rows[inside].mean(axis=0) - rows.mean(axis=0) if len(inside) else rows[:0].sum(0)
+        typical = _typical(members, terms, contrast, embedder)
         found.append(
             Cluster(
-                name=" · ".join(terms[:3]) or f"group {number + 1}",
+                name=" · ".join(terms[:3]) or short(typical, 40) or f"group {number + 1}",
                 terms=tuple(terms),
-                typical=_typical(members, terms, contrast, embedder),
+                typical=typical,
                 size=len(inside),
             )
         )
     return tuple(found)
+
+
+def _telling(mine: Sequence[set[str]], others: Sequence[set[str]], at_least: int) -> list[str]:
+    return [term for term, _ in distinctive(mine, others, most=3 * TERMS, at_least=at_least)]
 
 
 def _terms(entry: Entry) -> set[str]:
@@ -68,12 +74,9 @@ def _terms(entry: Entry) -> set[str]:
 
 
 def _without_parts(terms: Sequence[str]) -> list[str]:
-    """Drop a word that is part of a phrase before it."""
-    kept: list[str] = []
-    for term in terms:
-        if not any(term in other.split() for other in kept):
-            kept.append(term)
-    return kept
+    """Drop the words that are part of a phrase."""
+    parts = {word for term in terms if " " in term for word in term.split()}
+    return [term for term in terms if term not in parts]
 
 
 def _typical(

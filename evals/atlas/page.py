@@ -18,6 +18,7 @@ from persona_agent.evals.atlas.look import (
     cluster_name,
     colourings,
     hover_text,
+    safe,
     short,
     sizes,
 )
@@ -207,7 +208,7 @@ def _data(atlas: Atlas) -> str:
     users = [
         {
             "name": short(points[mine[-1]].name, 80),
-            "safe_name": html.escape(short(points[mine[-1]].name, 28)),
+            "safe_name": safe(short(points[mine[-1]].name, 28)),
             "rows": mine,
             "near": [number[points[one].user_id] for one in points[mine[-1]].neighbours],
         }
@@ -220,7 +221,7 @@ def _data(atlas: Atlas) -> str:
         "x_range": _range([p.x for p in points if p.x is not None], width),
         "y_range": _range([p.y for p in points if p.y is not None], width),
         "colourings": [
-            {**one.model_dump(), "safe_title": html.escape(short(one.title, 40))}
+            {**one.model_dump(), "safe_title": safe(short(one.title, 40))}
             for one in colourings(atlas)
         ],
         "points": {

@@ -49,6 +49,8 @@ SCRIPT = """
 const atlas = JSON.parse(document.getElementById('atlas').textContent);
 const el = (id) => document.getElementById(id);
 const P = atlas.points, users = atlas.users, few = users.length <= 300;
+const gl = document.createElement('canvas').getContext('webgl') !== null;
+const KIND = users.length > 1500 && gl ? 'scattergl' : 'scatter';
 const state = {colour: 0, step: atlas.steps - 1, picked: -1, hidden: new Set()};
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const make = (tag, text) => { const one = document.createElement(tag);
@@ -113,7 +115,7 @@ function markers() {
     marker.color = rows.map((row) => by.categories[by.values[row]].color);
     marker.symbol = rows.map((row) => by.categories[by.values[row]].mark);
   }
-  return {type: 'scattergl', mode: few && users.length <= 40 ? 'markers+text' : 'markers',
+  return {type: KIND, mode: few && users.length <= 40 ? 'markers+text' : 'markers',
     x: shown.map((user) => spots[user][0]), y: shown.map((user) => spots[user][1]),
     text: shown.map((user) => users[user].safe_name), textposition: 'top center',
     textfont: {size: 12, color: css('--ink')}, cliponaxis: false,
@@ -121,19 +123,20 @@ function markers() {
 }
 function halo() {
   const on = state.picked >= 0 && visible(spots[state.picked][2]);
-  return {type: 'scattergl', mode: 'markers', hoverinfo: 'skip',
+  return {type: KIND, mode: 'markers', hoverinfo: 'skip',
     x: on ? [spots[state.picked][0]] : [], y: on ? [spots[state.picked][1]] : [],
     marker: {size: on ? P.size[spots[state.picked][2]] + 12 : 10, color: 'rgba(0,0,0,0)',
       symbol: 'circle', line: {width: 2.5, color: css('--ink')}}};
 }
 function draw() {
-  const line = (pairs, width, dash) => ({type: 'scattergl', mode: 'lines', hoverinfo: 'skip',
+  const line = (pairs, width, dash) => ({type: KIND, mode: 'lines', hoverinfo: 'skip',
     line: {width, dash, color: css(dash === 'dot' ? '--soft' : '--line')}, ...segments(pairs)});
   Plotly.react('map', [line(linkPairs(), state.picked >= 0 ? 2 : 1, 'solid'),
-    line(trailPairs(), 1.2, 'dot'), markers(), halo()], {
+    line(trailPairs(), state.picked >= 0 ? 1.6 : 0.7, 'dot'), markers(), halo()], {
     margin: {l: 8, r: 8, t: 8, b: 8}, showlegend: false, dragmode: 'pan', hovermode: 'closest',
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', uirevision: 'keep',
     font: {color: css('--ink'), family: 'system-ui, sans-serif'},
+    modebar: {bgcolor: 'rgba(0,0,0,0)', color: css('--soft'), activecolor: css('--ink')},
     hoverlabel: {align: 'left', bgcolor: css('--band'), bordercolor: css('--line'),
       font: {color: css('--ink'), size: 12}},
     xaxis: {visible: false, range: atlas.x_range, uirevision: 'keep'},

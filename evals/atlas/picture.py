@@ -73,7 +73,9 @@ def _lines(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str])
     area.add_collection(LineCollection(pairs, colors=theme["line"], linewidths=0.7, zorder=1))
     trails = [np.array(trail) for trail in _trails(atlas)] if len(shown) <= MANY_LINES else []
     area.add_collection(
-        LineCollection(trails, colors=theme["soft"], linewidths=0.9, linestyles=":", zorder=1)
+        LineCollection(
+            trails, colors=theme["soft"], linewidths=0.8, linestyles=":", alpha=0.5, zorder=1
+        )
     )
 
 
@@ -104,6 +106,8 @@ def _dots(
         return
     for number, category in enumerate(by.categories):
         rows = [row for row in shown if by.values[row] == number]
+        if not rows:
+            continue
         x, y = _places(atlas, rows)
         label = f"{_plain(category.label, 46)} ({len(rows)})"
         area.scatter(x, y, s=[every[row] for row in rows], c=category.color, alpha=0.9,

@@ -107,9 +107,7 @@ def stability(distances: Floats) -> Stability:
     return Stability(between=total, run=noise, icc=icc, run_dominated=dominated, items=items)
 
 
-def permutation_p(
-    distances: Floats, *, permutations: int = PERMUTATIONS, seed: int = 0
-) -> float:
+def permutation_p(distances: Floats, *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """Return the chance of as much between-persona variance if personas did not matter.
 
     Within each item the persona labels of all runs are shuffled (PERMANOVA, Anderson 2001);

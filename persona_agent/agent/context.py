@@ -11,11 +11,14 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from persona_agent.agent.superseded import current
 from persona_agent.persona import outcome_statistics, render
 from persona_agent.prompts import Case
 from persona_agent.protocols import Embedder, EpisodeStore
 from persona_agent.schema import Persona, Query, Recalled
 from persona_agent.schema.base import Record
+
+MOST_RECALLED = 200
 
 
 class Context(Record):
@@ -49,31 +52,49 @@ class ContextBuilder:
     ) -> Context:
         """Return the context of a query.
 
+        Recalled are episodes of the query's task; of every task, for a question that belongs to
+        none and has no options.
+
         Args:
             persona: whose claims are rendered, and whose policy says what is shown.
             query: what is asked.
             before: only episodes strictly before this moment are seen; None sees all.
             vector: the query's embedding, where it is known already.
         """
-        policy = persona.policy
         recalled: list[Recalled] = []
-        if policy.recalled:
+        if persona.policy.recalled:
             if vector is None:
                 vector = self._embedder.embed([query.text])[0]
-            recalled = self._episodes.recall(
-                persona.user_id,
-                vector,
-                limit=policy.recalled,
-                blend=policy.blend,
-                before=before,
-                task=query.task_name,
-                with_outcome=True,
-            )
+            recalled = self._recalled(persona, query, vector, before)
         return Context(
             persona_version=persona.version,
             persona_text=self.text(persona, query, before=before),
             recalled=tuple(recalled),
         )
+
+    def _recalled(
+        self,
+        persona: Persona,
+        query: Query,
+        vector: npt.NDArray[np.float32],
+        before: datetime | None,
+    ) -> list[Recalled]:
+        user, policy = persona.user_id, persona.policy
+        # What overtakes a case is as similar to the query as the case is: look twice as far.
+        reach = 2 * policy.recalled if policy.drop_superseded else policy.recalled
+        found = self._episodes.recall(
+            user,
+            vector,
+            limit=min(reach, MOST_RECALLED),
+            blend=policy.blend,
+            before=before,
+            task=query.task_name if query.task or query.options else None,
+            with_outcome=True,
+        )
+        if policy.drop_superseded and found:
+            vectors = self._episodes.vectors(user, [one.episode.id for one in found])
+            found = current(found, vectors)
+        return found[: policy.recalled]
 
     def text(self, persona: Persona, query: Query, *, before: datetime | None = None) -> str:
         """Render the persona with the statistics of the query's task as they stand now.

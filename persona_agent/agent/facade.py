@@ -26,6 +26,7 @@ from persona_agent.errors import InputError
 from persona_agent.llm import create_model
 from persona_agent.memory import Memory, open_memory
 from persona_agent.memory.forgetting import Steps
+from persona_agent.memory.items import forget_items
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
 from persona_agent.protocols import LanguageModel, Tool
 from persona_agent.schema import Episode, Feedback, Query, Recalled
@@ -263,6 +264,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             "journal": self._optimizer.forget,
             "cached answers": self.model.forget,
             "traces": lambda user: forget_traces(self.settings.data_dir, user),
+            "store items": lambda user: forget_items(self.settings.data_dir, user),
         }
 
     async def aclose(self) -> None:

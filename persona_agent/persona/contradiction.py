@@ -30,15 +30,39 @@ SAYS_THE_SAME = 0.72
 """Cosine from which a clause of equal polarity says what the statement says."""
 MOST_CLAUSES = 24
 
-_NEGATIONS = frozenset(["not", "no", "never", "neither", "nor", "none", "nobody", "nothing", "without", "cannot", "cant"])
-_AGAINST = frozenset(
-    ["hate", "hates", "hated", "dislike", "dislikes", "loathe", "loathes", "despise", "detest", "avoid", "avoids", "awful", "terrible", "worst", "boring", "cringe", "refuse", "refuses", "hatred", "sick", "disgusting", "disgust", "gross"]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_NEGATIONS = _words(
+    """
+    not no never neither nor none nobody nothing without cannot cant
+    """
 )
-_FOR = frozenset(
-    ["love", "loves", "loved", "loving", "like", "likes", "liked", "enjoy", "enjoys", "enjoyed", "favorite", "favourite", "prefer", "prefers", "preferred", "adore", "adores", "fan", "best", "great", "enjoying", "lover"]
+_AGAINST = _words(
+    """
+    hate hates hated dislike dislikes loathe loathes despise detest avoid avoids awful
+    terrible worst boring cringe refuse refuses hatred sick disgusting disgust gross
+    """
 )
-_EMPTY = frozenset(
-    ["a", "an", "the", "i", "me", "my", "mine", "am", "is", "are", "was", "were", "be", "been", "being", "do", "does", "did", "done", "have", "has", "had", "having", "to", "of", "in", "on", "at", "for", "with", "and", "or", "but", "so", "that", "this", "it", "its", "as", "by", "from", "up", "you", "your", "yours", "we", "our", "us", "they", "them", "their", "he", "she", "his", "her", "him", "what", "which", "who", "how", "when", "where", "why", "will", "would", "can", "could", "should", "may", "might", "just", "really", "very", "much", "many", "lot", "lots", "some", "any", "all", "too", "also", "well", "then", "than", "more", "most", "get", "got", "getting", "go", "going", "one", "there", "here", "if", "because", "about", "out", "into", "over", "only", "even", "yes", "yeah", "yea", "nope", "oh", "ah", "hi", "hello", "hey", "lol", "haha", "wow", "okay", "ok", "nice", "cool", "now", "today", "always", "often", "usually", "sometimes", "still", "ever", "yet", "s", "t", "d", "m", "re", "ve", "ll", "don", "doesn", "didn", "isn", "aren", "wasn", "t", "let", "lets"]
+_FOR = _words(
+    """
+    love loves loved loving like likes liked enjoy enjoys enjoyed favorite favourite prefer
+    prefers preferred adore adores fan best great enjoying lover
+    """
+)
+_EMPTY = _words(
+    """
+    a an the i me my mine am is are was were be been being do does did done have has had
+    having to of in on at for with and or but so that this it its as by from up you your yours
+    we our us they them their he she his her him what which who how when where why will would
+    can could should may might just really very much many lot lots some any all too also well
+    then than more most get got getting go going one there here if because about out into over
+    only even yes yeah yea nope oh ah hi hello hey lol haha wow okay ok nice cool now today
+    always often usually sometimes still ever yet s t d m re ve ll don doesn didn isn aren
+    wasn t let lets
+    """
 )
 _EXCLUSIVE: tuple[tuple[frozenset[str], ...], ...] = tuple(
     tuple(frozenset(group.split("/")) for group in line.split())
@@ -61,12 +85,8 @@ _EXCLUSIVE: tuple[tuple[frozenset[str], ...], ...] = tuple(
         "cheap expensive",
     )
 )
-_NUMBERS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
-    )
-}
+_NUMBERS = {word: number for number, word in enumerate(("zero", "one", "two", "three", "four",
+    "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"))}  # fmt: skip
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 _BREAK = re.compile(r"(?<=[.!?;])\s+|\s*,\s*|\s+(?:but|although|though|while)\s+")
 

@@ -97,10 +97,15 @@ class RecallBlend(Record):
 
 
 class ContextPolicy(Record):
-    """What enters the context of an answer. The optimizer chooses it for each user."""
+    """What enters the context of an answer. The optimizer chooses it for each user.
+
+    With ``drop_superseded``, a recalled case is left out when its answer was offered again later
+    in the same situation and another one was chosen: tastes change.
+    """
 
     recalled: int = Field(default=8, ge=0, le=200)
     blend: RecallBlend = RecallBlend()
+    drop_superseded: bool = True
     show_claims: bool = True
     show_statistics: bool = True
     show_demonstrations: bool = False
@@ -108,7 +113,13 @@ class ContextPolicy(Record):
     @classmethod
     def generic(cls) -> ContextPolicy:
         """Nothing of the user: the plain model."""
-        return cls(recalled=0, show_claims=False, show_statistics=False, show_demonstrations=False)
+        return cls(
+            recalled=0,
+            drop_superseded=False,
+            show_claims=False,
+            show_statistics=False,
+            show_demonstrations=False,
+        )
 
 
 class Persona(Record):

@@ -184,10 +184,10 @@ async def forget(request: Request, person: Forgetter) -> dict[str, int]:
     services = services_of(request)
     await services.jobs.drop(person.id)
     async with services.gate.alone(person.id, timeout=services.agent.settings.timeout):
+        await services.tracer.flush()
         removed = await services.agent.forget(person.id)
-        traces = await services.tracer.forget(person.id)
     services.rates.drop(person.id)
-    return removed | {"traces": traces}
+    return removed
 
 
 @router.post("/v1/feedback", tags=["feedback"], summary="Say what the user really wanted")

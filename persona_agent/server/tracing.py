@@ -42,11 +42,6 @@ class Tracer:
         await self.flush()
         return await asyncio.to_thread(self._store.get, trace_id, user_id=user)
 
-    async def forget(self, user: str) -> int:
-        """Remove the traces of a user; return how many there were."""
-        await self.flush()
-        return await asyncio.to_thread(self._store.forget, user)
-
     async def flush(self) -> None:
         """Write what waits. A trace that cannot be written is dropped, and that is logged."""
         async with self._writing:

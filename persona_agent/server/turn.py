@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from contextlib import aclosing, contextmanager
 
 from persona_agent.agent.proxy import ProxyTurn
 from persona_agent.agent.traces import RecalledTrace, Trace
@@ -38,30 +38,22 @@ class ServedTurn:
 
     async def complete(self) -> Body:
         """Return the response. Raises what recalling, forwarding or storing raised."""
-        began, error = time.perf_counter(), ""
-        try:
-            async with AsyncExitStack() as held:
-                turn = await self._begin(held)
-                with self._accounted() as spent:
-                    begin = time.perf_counter()
-                    reply = await self._services.relay.complete(self._body(turn))
-                    self._seconds["upstream"] = time.perf_counter() - begin
-                self._usage = spent.used
-                self._gathered.add(reply)
-                await self._remember(turn)
-                return reply | {"persona": self._acknowledgement(turn)}
-        except BaseException as problem:
-            error = _named(problem)
-            raise
-        finally:
-            self._end(began, error)
+        async with self._services.gate.turn(self._request.person.id):
+            began, error = time.perf_counter(), ""
+            try:
+                return await self._completed()
+            except BaseException as problem:
+                error = _named(problem)
+                raise
+            finally:
+                self._end(began, error)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events. Raises only before the first; later, an error is an event."""
-        began, error, sent = time.perf_counter(), "", False
-        try:
-            async with AsyncExitStack() as held:
-                turn = await self._begin(held)
+        async with self._services.gate.turn(self._request.person.id):
+            began, error, sent = time.perf_counter(), "", False
+            try:
+                turn = await self._prepared()
                 async with aclosing(self._pieces(turn)) as pieces:
                     async for chunk in pieces:
                         if not sent:
@@ -69,16 +61,27 @@ class ServedTurn:
                             self._seconds["first_piece"] = time.perf_counter() - began
                         yield _event(chunk)
                 yield DONE
-        except (GeneratorExit, asyncio.CancelledError):
-            error = "the client went away" if not self._remembered else ""
-            raise
-        except Exception as problem:
-            error = _named(problem)
-            if not sent:
+            except (GeneratorExit, asyncio.CancelledError):
+                error = "" if self._remembered else "the client went away"
                 raise
-            yield _event(as_api_error(problem).body())
-        finally:
-            self._end(began, error)
+            except Exception as problem:
+                error = _named(problem)
+                if not sent:
+                    raise
+                yield _event(as_api_error(problem).body())
+            finally:
+                self._end(began, error)
+
+    async def _completed(self) -> Body:
+        turn = await self._prepared()
+        begin = time.perf_counter()
+        with self._accounted() as spent:
+            reply = await self._services.relay.complete(self._body(turn))
+        self._seconds["upstream"] = time.perf_counter() - begin
+        self._usage = spent.used
+        self._gathered.add(reply)
+        await self._remember(turn)
+        return reply | {"persona": self._acknowledgement(turn)}
 
     async def _pieces(self, turn: ProxyTurn) -> AsyncGenerator[Body, None]:
         """Yield the upstream's chunks; those from ``finish_reason`` on when all is stored."""
@@ -100,9 +103,8 @@ class ServedTurn:
         for place, chunk in enumerate(held):
             yield chunk if place else chunk | {"persona": self._acknowledgement(turn)}
 
-    async def _begin(self, held: AsyncExitStack) -> ProxyTurn:
+    async def _prepared(self) -> ProxyTurn:
         begin, request = time.perf_counter(), self._request
-        await held.enter_async_context(self._services.gate.turn(request.person.id))
         self._turn = await self._services.proxy.prepare(
             request.person.id,
             request.messages,

@@ -180,6 +180,7 @@ def test_an_unforeseen_failure_tells_the_client_nothing(
     running = start(ScriptedModel(chat=fail))
     with running.client() as api, caplog.at_level(logging.INFO, "persona_agent.server"):
         answer = api.post("/v1/chat/completions", json=asked("x", model="scripted"))
+        running.stop()  # the line is written when the answer is on its way already
     assert answer.status_code == 500 and "secret" not in answer.text
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
     line = json.loads(JsonFormatter(text=False).format(record))
@@ -194,6 +195,7 @@ def test_logs_name_nobody_unless_asked(
     running = start(config=ServerConfig(anonymous=True, log_text=asked_for))
     with running.client() as api, caplog.at_level(logging.INFO, "persona_agent.server"):
         turn(api, "I like jazz", user="ana@example.org")
+        running.stop()
     formatter = JsonFormatter(text=asked_for)
     lines = [formatter.format(record) for record in caplog.records]
     found = next(json.loads(line) for line in lines if "/v1/chat/completions" in line)
@@ -206,7 +208,8 @@ def test_metrics_are_what_prometheus_reads(offline: Running) -> None:
     with offline.client() as api:
         turn(api)
         api.get("/nowhere")
-        answer = api.get("/metrics")
+        while "unknown" not in (answer := api.get("/metrics")).text:
+            time.sleep(0.01)  # a request is counted when its answer is on its way already
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     values = dict(
         line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#")

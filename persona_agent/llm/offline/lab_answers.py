@@ -91,9 +91,7 @@ def say(inputs: SayInputs, embedder: Embedder) -> SayOutput:
     return SayOutput(reply=unsaid[best] if close[best] >= BEARS_ON else NOTHING_TO_SAY)
 
 
-def listen(
-    inputs: ListenInputs, embedder: Embedder, reader: ContradictionReader
-) -> ListenOutput:
+def listen(inputs: ListenInputs, embedder: Embedder, reader: ContradictionReader) -> ListenOutput:
     """Name the person with the closest sentence, unless the line contradicts that person."""
     scores = []
     for person in inputs.persons:
@@ -120,9 +118,7 @@ def discourse(inputs: DiscourseInputs, embedder: Embedder) -> DiscourseOutput:
     return DiscourseOutput(relation="comment", relevance=relevance)
 
 
-def assert_(
-    inputs: AssertInputs, embedder: Embedder, reader: ContradictionReader
-) -> AssertOutput:
+def assert_(inputs: AssertInputs, embedder: Embedder, reader: ContradictionReader) -> AssertOutput:
     """Say yes to what the notes say, no to what they deny; both roles read the same notes."""
     if not inputs.notes:
         return AssertOutput(answer="no", probability=0.5)

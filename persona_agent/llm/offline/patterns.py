@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from persona_agent.llm.offline.choices import feature_claims
 from persona_agent.llm.offline.terms import distinctive, segments, words
 from persona_agent.persona.render import quoted
 from persona_agent.prompts import Case
@@ -142,7 +143,12 @@ def _ratings(cases: Sequence[Case]) -> list[Pattern]:
 
 def _choices(cases: Sequence[Case]) -> list[Pattern]:
     """Which words or listed features stand in what was chosen, and which in what was not."""
-    shown = [case for case in cases if len(case.options) > 1]
+    shown = [case for case in cases if len(case.options) > 1 and case.outcome in case.options]
+    if shown and all(segments(option) for case in shown for option in case.options):
+        return [
+            Pattern(Section.PREFERENCES, "", text, support, against)
+            for text, support, against in feature_claims(shown)
+        ]
     chosen = [_features(case.outcome) for case in shown]
     rejected = [
         _features(option) for case in shown for option in case.options if option != case.outcome

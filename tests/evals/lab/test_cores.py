@@ -124,9 +124,7 @@ def test_the_pressure_fades_once_the_speaker_is_identified() -> None:
 
 
 def test_no_pragmatics_is_the_literal_speaker() -> None:
-    said = rsa.pragmatic_speaker(
-        GENERIC_SPECIFIC, rsa.uniform_prior(3), target=1, alpha=0, beta=1
-    )
+    said = rsa.pragmatic_speaker(GENERIC_SPECIFIC, rsa.uniform_prior(3), target=1, alpha=0, beta=1)
     assert np.exp(said) == pytest.approx(np.exp(GENERIC_SPECIFIC[1]))
 
 

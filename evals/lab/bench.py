@@ -1,0 +1,91 @@
+"""What experiments share: who plays, who judges, whose personas, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from persona_agent.errors import InputError
+from persona_agent.evals.lab.judges import Panel
+from persona_agent.evals.lab.results import Findings
+from persona_agent.evals.runner import Progress, silent
+from persona_agent.protocols import Embedder, LanguageModel
+from persona_agent.schema import Episode, UserId
+from persona_agent.schema.base import Record
+
+Need = Literal["sampling", "data", "episodes"]
+"""A model whose equal requests may get different answers; public data; interactions of users."""
+
+
+class Card(Record):
+    """A persona as the lab sees it: what is true of it, and its interactions where known."""
+
+    user_id: UserId
+    statements: tuple[str, ...]
+    episodes: tuple[Episode, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The statements as one text."""
+        return " ".join(self.statements)
+
+
+@dataclass(frozen=True)
+class LabBench:
+    """The set-up of a run.
+
+    ``critic`` is the model inside repairs and losses. The judges report, so the critic must not be
+    one of them; only with a single model for everything (``independent`` is False then) it is.
+    """
+
+    actor: LanguageModel
+    critic: LanguageModel
+    judges: Panel
+    embedder: Embedder
+    cards: tuple[Card, ...]
+    others: tuple[Card, ...]
+    turns: int = 10
+    runs: int = 3
+    items: int = 6
+    seed: int = 0
+    data: Path | None = None
+    progress: Progress = silent
+
+    @property
+    def independent(self) -> bool:
+        """Whether the judges are others than those who play and repair."""
+        return all(judge is not self.critic and judge is not self.actor for judge in self.models)
+
+    @property
+    def models(self) -> tuple[LanguageModel, ...]:
+        """The judge models."""
+        return self.judges.models
+
+    def distractors(self, card: Card) -> list[Card]:
+        """Return the other personas, in a fixed order. Raises InputError when there is none."""
+        found = [other for other in self.others if other.user_id != card.user_id]
+        if not found:
+            raise InputError("a second persona is needed to tell this one from")
+        return found
+
+    def path(self, name: str) -> Path:
+        """Return a folder or file of the public data. Raises InputError when it is not there."""
+        path = (self.data or Path("data")) / name
+        if not path.exists():
+            raise InputError(f"{path} is not there: name the folder of the public data with --data")
+        return path
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment: its name on the command line, a title, what it needs, and how it runs.
+
+    ``measure`` raises ModelCannotError when the models at hand cannot do it.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[LabBench], Awaitable[Findings]]
+    needs: frozenset[Need] = frozenset()

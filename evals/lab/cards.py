@@ -1,0 +1,62 @@
+"""Personas for the lab: the built-in people, files, and the personas of an agent's users."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from persona_agent.errors import InputError
+from persona_agent.evals.demo_data import load_demo_users
+from persona_agent.evals.lab.bench import Card
+from persona_agent.evals.lab.people import STATEMENTS
+from persona_agent.schema import Episode, Persona
+
+
+def demo_cards() -> list[Card]:
+    """Return the built-in people, with what they say of themselves and their interactions."""
+    return [
+        Card(
+            user_id=user.user_id,
+            statements=STATEMENTS[user.user_id],
+            episodes=user.interactions,
+        )
+        for user in load_demo_users()
+    ]
+
+
+def persona_card(user_id: str, persona: Persona, episodes: Sequence[Episode]) -> Card:
+    """Return the card of a user's persona in use. Raises InputError when it makes no claim."""
+    statements = tuple(claim.statement for claim in persona.claims)
+    if not statements:
+        raise InputError(
+            f"the persona of {user_id!r} makes no claim yet: optimize it first "
+            f"(persona-agent optimize --user {user_id})"
+        )
+    return Card(user_id=user_id, statements=statements, episodes=tuple(episodes))
+
+
+def read_cards(path: Path) -> list[Card]:
+    """Read personas: a text with a statement a line, or JSON ``[{user_id, statements}]``.
+
+    Raises:
+        InputError: the file cannot be read or holds no statement.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from None
+    if text.lstrip().startswith("["):
+        try:
+            return [Card.model_validate(one) for one in json.loads(text)]
+        except (ValueError, ValidationError) as error:
+            first = str(error).splitlines()[0]
+            raise InputError(f"{path} must hold [{{user_id, statements}}]: {first}") from None
+    lines = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not lines:
+        raise InputError(f"{path} holds no statement: write one a line")
+    name = re.sub(r"[^\w.-]", "-", path.stem) or "persona"
+    return [Card(user_id=name, statements=lines)]

@@ -1,0 +1,177 @@
+"""Drift in conversation: what holds by turn, with and without the agent's repairs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from persona_agent.errors import ModelAnswerError
+from persona_agent.evals.lab.bench import Card, Experiment, LabBench
+from persona_agent.evals.lab.consistency import (
+    LineCheck,
+    check_lines,
+    line_to_line,
+    pairs_in_conflict,
+    prompt_to_line,
+    verdicts,
+)
+from persona_agent.evals.lab.intervals import mean_interval, paired_interval
+from persona_agent.evals.lab.judges import disagreement
+from persona_agent.evals.lab.results import Figure, Findings, figure
+from persona_agent.evals.lab.speakers import PlainSpeaker, RepairedSpeaker, Speaker, talk
+from persona_agent.evals.lab.survival import first_loss, half_life, survival_curve
+from persona_agent.prompts import DECIDE, DecideInputs
+from persona_agent.prompts.lab import Line, conversation
+from persona_agent.schema import Query
+
+QUESTIONS = 5
+CHOICES = 5
+
+
+async def ask_persona(
+    bench: LabBench, card: Card, lines: Sequence[Line], *, inferred: bool
+) -> list[float | None]:
+    """Return 1 for every question about the persona that is answered by the key, else 0.
+
+    Each question offers a statement of the persona among those of others. In override mode the
+    persona stays visible, so that a miss shows the conversation winning over it; in inferred
+    mode only the conversation is shown, so that a hit shows the persona coming through in it.
+    """
+    order = random.Random(f"{bench.seed}:{card.user_id}")
+    wrong = [text for other in bench.distractors(card) for text in other.statements]
+    asked = order.sample(list(card.statements), min(QUESTIONS, len(card.statements)))
+    found: list[float | None] = []
+    for statement in asked:
+        options = [statement, *order.sample(wrong, min(CHOICES - 1, len(wrong)))]
+        order.shuffle(options)
+        text = f"Which of these is true of the speaker 'persona'?\n{conversation(lines)}"
+        inputs = DecideInputs(
+            query=Query(text=text, options=tuple(options), task="lab"),
+            persona="" if inferred else "\n".join(f"- {one}" for one in card.statements),
+        )
+        try:
+            choice = (await bench.actor.ask(DECIDE, inputs)).choice
+        except ModelAnswerError:
+            found.append(None)
+        else:
+            found.append(float(options[choice - 1] == statement))
+    return found
+
+
+class _Arm:
+    """One way of speaking, over all personas."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.checks: list[list[LineCheck]] = []
+        self.clusters: list[str] = []
+        self.override: list[float | None] = []
+        self.inferred: list[float | None] = []
+
+    def holding(self) -> tuple[list[float | None], list[str]]:
+        values: list[float | None] = []
+        names: list[str] = []
+        for user, checks in zip(self.clusters, self.checks, strict=True):
+            scores = prompt_to_line(checks)
+            values += scores
+            names += [user] * len(scores)
+        return values, names
+
+
+async def measure(bench: LabBench) -> Findings:
+    """Talk with every persona with and without repairs, and judge every line."""
+    plain, repaired = _Arm("plain"), _Arm("with repairs")
+    simulated = False
+    for done, card in enumerate(bench.cards, 1):
+        rivals = tuple(other.text for other in bench.distractors(card)[:2])
+        speakers: list[tuple[_Arm, Speaker]] = [
+            (plain, PlainSpeaker(bench.actor)),
+            (repaired, RepairedSpeaker(bench.actor, bench.critic, rivals)),
+        ]
+        for arm, speaker in speakers:
+            lines, simulated = await talk(bench, card, speaker)
+            arm.checks.append(await check_lines(bench.judges, card.statements, lines))
+            arm.clusters.append(card.user_id)
+            arm.override += await ask_persona(bench, card, lines, inferred=False)
+            arm.inferred += await ask_persona(bench, card, lines, inferred=True)
+        bench.progress("drift", done, len(bench.cards))
+    notes = [f"{bench.turns} turns with each of {len(bench.cards)} personas."]
+    if not simulated:
+        notes.append("The messages are a fixed list: this model cannot stand in for a user.")
+    if bench.actor.deterministic:
+        notes.append("This model draws no second candidate, so the repairs have little to choose.")
+    if not bench.independent:
+        notes.append("Judge, critic and speaker are one model: agreement with itself, not truth.")
+    found = [_figures(arm, bench) for arm in (plain, repaired)]
+    before, names = plain.holding()
+    after, _ = repaired.holding()
+    change = figure(
+        "prompt-to-line, repairs minus plain",
+        paired_interval(after, before, names, seed=bench.seed),
+        "what the agent's repairs change in the share of lines that agree with the persona",
+        better="higher",
+    )
+    listed = [
+        verdict
+        for arm in (plain, repaired)
+        for user, checks in zip(arm.clusters, arm.checks, strict=True)
+        for verdict in verdicts(f"{arm.name}, {user},", checks)
+    ]
+    return Findings(
+        figures=(*found[0], *found[1], change), verdicts=tuple(listed), notes=tuple(notes)
+    )
+
+
+def _figures(arm: _Arm, bench: LabBench) -> list[Figure]:
+    seed, users = bench.seed, arm.clusters
+    holding, names = arm.holding()
+    lines = [line_to_line(checks) for checks in arm.checks]
+    own = [user for user, one in zip(users, lines, strict=True) for _ in one]
+    runs = [first_loss([one.holds for one in checks]) for checks in arm.checks]
+    steps = survival_curve([time for time, _ in runs], [lost for _, lost in runs])
+    half = half_life(steps)
+    curve = ", ".join(f"{step.time}: {step.survival:.2f}" for step in steps)
+    pairs: list[float | None] = [pairs_in_conflict(checks) for checks in arm.checks]
+    split = disagreement([op for checks in arm.checks for one in checks for op in one.opinions])
+    asked = len(arm.override) // max(1, len(users))
+    questions = [user for user in users for _ in range(asked)]
+    if len(questions) != len(arm.override):
+        questions = [str(place) for place in range(len(arm.override))]
+    made = [
+        figure(f"prompt-to-line, {arm.name}", mean_interval(holding, names, seed=seed),
+               "share of the persona's lines that contradict none of its statements",
+               better="higher", asked=len(holding)),
+        figure(f"line-to-line by pairs, {arm.name}", mean_interval(pairs, users, seed=seed),
+               "share of pairs of its lines without a conflict, which hardly moves",
+               better="higher"),
+        figure(f"line-to-line by lines, {arm.name}",
+               mean_interval([v for one in lines for v in one], own, seed=seed),
+               "share of its lines that conflict with none of its earlier lines",
+               better="higher"),
+        figure(f"survival to the end, {arm.name}",
+               mean_interval([float(not lost) for _, lost in runs], users, seed=seed),
+               f"share of conversations without any contradiction; by turn: {curve}; half lost "
+               + (f"at turn {half}" if half else "never"), better="higher"),
+        figure(f"Q&A with the persona shown, {arm.name}",
+               mean_interval(arm.override, questions, seed=seed),
+               "how often questions about the persona are answered right after the talk, with the "
+               "persona in view (chance 0.20): a miss is the conversation winning over it",
+               better="higher"),
+        figure(f"Q&A from the talk alone, {arm.name}",
+               mean_interval(arm.inferred, questions, seed=seed),
+               "the same without the persona in view: how much of it came through",
+               better="higher"),
+    ]  # fmt: skip
+    if any(one is not None for one in split):
+        made.append(
+            figure(
+                f"judges' disagreement, {arm.name}",
+                mean_interval(split, seed=seed),
+                "share of judgements on which the votes differ",
+                better="lower",
+            )
+        )
+    return made
+
+
+DRIFT = Experiment("drift", "Drift in conversation", measure)

@@ -1,0 +1,176 @@
+"""The persona gym: questions to a persona in situations, graded by rubrics with examples.
+
+After PersonaGym (Samuel et al. 2024): five tasks, mean of the task scores. A score that a judge
+failed to give is missing and not zero; disagreement of the judges is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from persona_agent.errors import InputError
+from persona_agent.evals.lab.bench import Card, Experiment, LabBench
+from persona_agent.evals.lab.intervals import mean_interval
+from persona_agent.evals.lab.judges import invalid
+from persona_agent.evals.lab.results import Findings, Verdict, figure
+from persona_agent.evals.lab.rubrics import ALIASES, SITUATIONS, TASKS, Task
+from persona_agent.evals.lab.speakers import PlainSpeaker
+from persona_agent.prompts.lab import (
+    GYM_EXEMPLARS,
+    GYM_GRADE,
+    GYM_QUESTIONS,
+    GymExemplarsInputs,
+    GymGradeInputs,
+    GymQuestionsInputs,
+)
+from persona_agent.protocols import LanguageModel
+
+DATA = "personagym/questions.json"
+Asked = dict[str, tuple[str, ...]]
+"""Questions by task."""
+
+
+def read_questions(path: Path, personas: int, questions: int) -> list[tuple[Card, Asked]]:
+    """Return the first personas of a file ``{persona: {task: [question]}}``. Raises InputError."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        found = []
+        for place, (text, tasks) in enumerate(list(rows.items())[:personas]):
+            asked = {
+                ALIASES.get(name, name): tuple(map(str, listed[:questions]))
+                for name, listed in tasks.items()
+            }
+            unknown = set(asked) - {task.name for task in TASKS}
+            if unknown:
+                raise InputError(f"{path}: there is no task {sorted(unknown)[0]!r}")
+            found.append((Card(user_id=f"gym-{place + 1}", statements=(f"I am {text}.",)), asked))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{path} must hold {{persona: {{task: [question]}}}}: {error}") from None
+    return found
+
+
+async def write_questions(bench: LabBench, card: Card, count: int) -> Asked:
+    """Let the critic choose situations and write questions. Raises ModelError."""
+    asked = {}
+    for task in TASKS:
+        inputs = GymQuestionsInputs(
+            person=card.text, task=task.aim, situations=SITUATIONS, count=count
+        )
+        found = await bench.critic.ask(GYM_QUESTIONS, inputs)
+        asked[task.name] = tuple(one.question for one in found.questions)
+    return asked
+
+
+async def grade(
+    bench: LabBench, card: Card, task: Task, question: str, answer: str, examples: Sequence[str]
+) -> list[tuple[int, str]]:
+    """Return (score, evidence) of every judge that gave one."""
+    inputs = GymGradeInputs(
+        person=card.text, rubric=task.rubric, question=question, examples=tuple(examples),
+        answer=answer,
+    )  # fmt: skip
+
+    async def ask(model: LanguageModel, _: random.Random) -> tuple[int, str]:
+        found = await model.ask(GYM_GRADE, inputs)
+        return found.score, found.evidence
+
+    return await bench.judges.ballots(ask, f"{question}{answer}")
+
+
+async def measure(bench: LabBench) -> Findings:
+    """Ask every persona, grade the answers, and check the judges on answers of known quality."""
+    count = max(1, bench.items // 3)
+    work = [(card, await write_questions(bench, card, count)) for card in bench.cards]
+    return await examine(bench, work)
+
+
+async def measure_published(bench: LabBench) -> Findings:
+    """The same with the published questions and personas."""
+    count = max(1, bench.items // 3)
+    return await examine(bench, read_questions(bench.path(DATA), len(bench.cards), count))
+
+
+async def examine(bench: LabBench, work: Sequence[tuple[Card, Asked]]) -> Findings:
+    """Return the gym's figures for personas and their questions."""
+    scores: dict[str, list[float | None]] = {task.name: [] for task in TASKS}
+    names: dict[str, list[str]] = {task.name: [] for task in TASKS}
+    gaps: list[float | None] = []
+    ordered: list[float | None] = []
+    verdicts = []
+    speaker = PlainSpeaker(bench.actor)
+    for done, (card, asked) in enumerate(work, 1):
+        for task in TASKS:
+            for question in asked.get(task.name, ()):
+                about = GymExemplarsInputs(person=card.text, rubric=task.rubric, question=question)
+                examples = (await bench.critic.ask(GYM_EXEMPLARS, about)).answers
+                answer = await speaker.reply(card.statements, (), question)
+                grades = (
+                    []
+                    if invalid(answer)
+                    else await grade(bench, card, task, question, answer, examples)
+                )
+                scores[task.name].append(fmean(s for s, _ in grades) if grades else None)
+                names[task.name].append(card.user_id)
+                if len(grades) > 1:
+                    given = [score for score, _ in grades]
+                    gaps.append(float(max(given) - min(given)))
+                verdicts.append(
+                    Verdict(item=f"{card.user_id}, {task.name}: {question[:100]}",
+                            verdict=invalid(answer) and "invalid" or "graded",
+                            score=scores[task.name][-1], evidence=grades[0][1] if grades else "",
+                            votes=tuple(str(score) for score, _ in grades))
+                )  # fmt: skip
+                if question == asked[task.name][0]:
+                    ordered.append(await _calibrated(bench, card, task, question, examples))
+        bench.progress("gym", done, len(work))
+    means = [mean_interval(scores[task.name], names[task.name], seed=bench.seed) for task in TASKS]
+    flat = [value for task in TASKS for value in scores[task.name]]
+    users = [name for task in TASKS for name in names[task.name]]
+    known = [mean[0] for mean in means if mean[0] is not None]
+    whole = mean_interval(flat, users, seed=bench.seed)
+    figures = [
+        figure("PersonaScore", (fmean(known) if known else None, whole[1], whole[2]),
+               "mean of the five tasks, 1 to 5", better="higher", asked=len(flat)),
+        *(figure(task.name, mean, task.aim, better="higher", asked=len(scores[task.name]))
+          for task, mean in zip(TASKS, means, strict=True)),
+        figure("judges' gap", mean_interval(gaps, seed=bench.seed),
+               "how far the judges lie apart on an answer, in points", better="lower"),
+        figure("check: judges' order of graded answers", mean_interval(ordered, seed=bench.seed),
+               "share of pairs of answers of known quality that the judges put in the right order; "
+               "near 0.5 the scores mean nothing", better="higher"),
+    ]  # fmt: skip
+    return Findings(figures=tuple(figures), verdicts=tuple(verdicts))
+
+
+async def _calibrated(
+    bench: LabBench, card: Card, task: Task, question: str, examples: Sequence[str]
+) -> float | None:
+    """Return the share of pairs of exemplars that are graded in their order; ties count half."""
+    given = []
+    for example in examples:
+        grades = await grade(bench, card, task, question, example, ())
+        given.append(fmean(score for score, _ in grades) if grades else None)
+    pairs = [
+        0.5 if low == high else float(low < high)
+        for place, low in enumerate(given)
+        for high in given[place + 1 :]
+        if low is not None and high is not None
+    ]
+    return fmean(pairs) if pairs else None
+
+
+def as_loss(score: float) -> float:
+    """Return a PersonaScore as a loss, ``1 - (score - 1) / 4``, 0 to 1."""
+    return 1 - (score - 1) / 4
+
+
+GYM = Experiment("gym", "Persona gym", measure)
+GYM_PUBLISHED = Experiment(
+    "gym-published", "Persona gym, published questions", measure_published, frozenset({"data"})
+)

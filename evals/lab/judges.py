@@ -1,0 +1,161 @@
+"""Judges: several votes of one or more models on one question, and how far they agree.
+
+A vote that fails is missing, and missing is never a score. What says nothing at all is invalid
+before any judge sees it. Votes of one model see their material in different orders, because equal
+requests at temperature 0 get equal answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeVar
+
+from persona_agent.errors import (
+    BudgetExceededError,
+    ModelCallsBlockedError,
+    ModelCannotError,
+    ModelError,
+)
+from persona_agent.prompts.lab import (
+    DISCOURSE,
+    LISTEN,
+    RELATE,
+    DiscourseInputs,
+    Line,
+    ListenInputs,
+    RelateInputs,
+)
+from persona_agent.protocols import LanguageModel
+
+T = TypeVar("T")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the judges made of one question: the majority's answer, None on a tie or no vote."""
+
+    answer: str | None
+    evidence: str = ""
+    votes: tuple[str, ...] = ()
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether there are votes and all agree."""
+        return len(set(self.votes)) == 1
+
+
+def invalid(line: str) -> str:
+    """Return why a line says nothing that could be judged; "" for a line that does."""
+    words = [word for word in _WORD.findall(line.casefold()) if any(c.isalpha() for c in word)]
+    if not words:
+        return "no word in it"
+    if len(words) >= 6 and len(set(words)) <= len(words) // 6:
+        return "the same few words again and again"
+    if len(words) == 1 and len(set(words[0])) == 1:
+        return "no word in it"
+    return ""
+
+
+def majority(votes: Sequence[tuple[str, str]]) -> Opinion:
+    """Return the opinion of (answer, evidence) votes; the evidence is of one who prevailed."""
+    counted = Counter(answer for answer, _ in votes).most_common(2)
+    answers = tuple(answer for answer, _ in votes)
+    if not counted or (len(counted) == 2 and counted[0][1] == counted[1][1]):
+        return Opinion(None, votes=answers)
+    best = counted[0][0]
+    return Opinion(best, next(why for answer, why in votes if answer == best), answers)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Judge models, and the votes that each has on a question."""
+
+    models: tuple[LanguageModel, ...]
+    votes: int = 1
+    seed: int = 0
+
+    async def ballots(
+        self, ask: Callable[[LanguageModel, random.Random], Awaitable[T]], about: str
+    ) -> list[T]:
+        """Return the votes that came; ``about`` seeds their orders.
+
+        Raises:
+            ModelCannotError: no judge can answer questions of this kind.
+            BudgetExceededError, ModelCallsBlockedError: at once.
+        """
+        asked = [
+            ask(model, random.Random(f"{self.seed}:{place}:{vote}:{about}"))
+            for place, model in enumerate(self.models)
+            for vote in range(self.votes)
+        ]
+        got = await asyncio.gather(*asked, return_exceptions=True)
+        votes: list[T] = []
+        cannot: list[ModelCannotError] = []
+        for one in got:
+            if isinstance(one, BudgetExceededError | ModelCallsBlockedError):
+                raise one
+            if isinstance(one, ModelCannotError):
+                cannot.append(one)
+            elif isinstance(one, BaseException):
+                if not isinstance(one, ModelError):
+                    raise one
+            else:
+                votes.append(one)
+        if len(cannot) == len(asked):
+            raise cannot[0]
+        return votes
+
+    async def relate(
+        self, utterance: str, statements: Sequence[str], before: Sequence[Line] = ()
+    ) -> list[Opinion]:
+        """Return how an utterance relates to each statement about its speaker."""
+        if not statements:
+            return []
+
+        async def ask(model: LanguageModel, order: random.Random) -> list[tuple[str, str]]:
+            places = order.sample(range(len(statements)), len(statements))
+            shown = tuple(statements[place] for place in places)
+            inputs = RelateInputs(utterance=utterance, statements=shown, conversation=tuple(before))
+            answered = await model.ask(RELATE, inputs)
+            found = {places[one.statement - 1]: one for one in answered.relations}
+            return [(found[i].relation, found[i].evidence) for i in range(len(statements))]
+
+        ballots = await self.ballots(ask, utterance)
+        return [majority([vote[i] for vote in ballots]) for i in range(len(statements))]
+
+    async def listen(
+        self, utterance: str, persons: Sequence[str], before: Sequence[Line] = ()
+    ) -> list[int]:
+        """Return for how many votes each person is the speaker; shuffled for every vote."""
+
+        async def ask(model: LanguageModel, order: random.Random) -> int:
+            places = order.sample(range(len(persons)), len(persons))
+            shown = tuple(persons[place] for place in places)
+            inputs = ListenInputs(conversation=tuple(before), utterance=utterance, persons=shown)
+            return places[(await model.ask(LISTEN, inputs)).speaker - 1]
+
+        counted = Counter(await self.ballots(ask, utterance))
+        return [counted[place] for place in range(len(persons))]
+
+    async def discourse(self, earlier: str, reply: str) -> tuple[Opinion, float | None]:
+        """Return the relation of a reply to an earlier line, and its mean relevance, 0 to 1."""
+
+        async def ask(model: LanguageModel, _: random.Random) -> tuple[str, str, float]:
+            found = await model.ask(DISCOURSE, DiscourseInputs(earlier=earlier, reply=reply))
+            return found.relation, found.reason, found.relevance
+
+        ballots = await self.ballots(ask, reply)
+        relevance = fmean(one[2] for one in ballots) if ballots else None
+        return majority([(one[0], one[1]) for one in ballots]), relevance
+
+
+def disagreement(opinions: Sequence[Opinion]) -> list[float | None]:
+    """Return 1 for every opinion on which the votes differ, None where there are fewer than 2."""
+    return [None if len(one.votes) < 2 else float(not one.unanimous) for one in opinions]

@@ -1,0 +1,159 @@
+"""The imaginary listener as a judge: can it be heard whose reply it is, and beside whom?"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_agent.evals.lab.bench import Card, Experiment, LabBench
+from persona_agent.evals.lab.intervals import mean_interval, paired_interval
+from persona_agent.evals.lab.judges import invalid
+from persona_agent.evals.lab.people import SMALL_TALK
+from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
+from persona_agent.evals.lab.speakers import PlainSpeaker, RepairedSpeaker, Speaker, converse
+from persona_agent.persona.contradiction import ContradictionReader
+from persona_agent.persona.rsa import listener_from_votes
+from persona_agent.protocols import Embedder
+
+ASSISTANT = "I am a helpful AI assistant. I am happy to help with any question. I have no home."
+_FLIPS = (
+    (r"\bI am not\b", "I am"), (r"\bI do not\b", "I"), (r"\bI cannot stand\b", "I love"),
+    (r"\bI hate\b", "I love"), (r"\bI love\b", "I hate"), (r"\bI never\b", "I always"),
+    (r"\bI have\b", "I have no"), (r"\bI am\b", "I am not"), (r"\bI\b", "I do not"),
+)  # fmt: skip
+
+
+def flipped(statement: str) -> str:
+    """Return a statement that contradicts this one: affirmed where denied, denied where not."""
+    for pattern, replacement in _FLIPS:
+        turned, count = re.subn(pattern, replacement, statement, count=1)
+        if count:
+            return turned
+    return f"It is not true that {statement[0].lower()}{statement[1:]}" if statement else ""
+
+
+def contradicted_twin(card: Card, order: random.Random) -> str:
+    """Return the persona with one statement turned round."""
+    place = order.randrange(len(card.statements))
+    twin = list(card.statements)
+    twin[place] = flipped(twin[place])
+    return " ".join(twin)
+
+
+def hardest(card: Card, others: Sequence[Card], embedder: Embedder) -> Card:
+    """Return the nearest other persona that contradicts this one somewhere; else the nearest."""
+    vectors = embedder.embed([card.text, *(other.text for other in others)])
+    nearest = [others[i] for i in np.argsort(-(vectors[1:] @ vectors[0]), kind="stable")]
+    reader = ContradictionReader(embedder)
+    for other in nearest:
+        for statement in other.statements:
+            found = reader.relate(statement, card.statements)
+            if any(one.verdict == "contradiction" for one in found):
+                return other
+    return nearest[0]
+
+
+def rivals(bench: LabBench, card: Card) -> dict[str, str]:
+    """Return a distractor of each kind."""
+    order = random.Random(f"{bench.seed}:{card.user_id}")
+    others = bench.distractors(card)
+    return {
+        "random": order.choice(others).text,
+        "hard": hardest(card, others, bench.embedder).text,
+        "twin": contradicted_twin(card, order),
+        "assistant": ASSISTANT,
+    }
+
+
+async def hear(
+    bench: LabBench, card: Card, speaker: Speaker
+) -> tuple[dict[str, list[float | None]], list[Verdict]]:
+    """Return ``L0`` of the persona for each of its replies, by kind of distractor."""
+    lines = await converse(speaker, card.statements, SMALL_TALK[: bench.items])
+    heard: dict[str, list[float | None]] = {}
+    verdicts = []
+    for kind, rival in rivals(bench, card).items():
+        heard[kind] = []
+        for place in range(1, len(lines), 2):
+            reply = lines[place].text
+            if invalid(reply):
+                heard[kind].append(None)
+                continue
+            votes = await bench.judges.listen(reply, [card.text, rival], lines[:place])
+            known = sum(votes) > 0
+            heard[kind].append(float(listener_from_votes(votes)[0]) if known else None)
+            verdicts.append(
+                Verdict(
+                    item=f"{card.user_id}, {kind}: {reply[:100]}",
+                    verdict=("" if not known else "heard" if votes[0] > votes[1] else "mistaken"),
+                    score=heard[kind][-1],
+                )
+            )
+    return heard, verdicts
+
+
+async def measure(bench: LabBench) -> Findings:
+    """Listener accuracy and loss of plain replies by distractor, and what re-ranking changes."""
+    sampled = not bench.actor.deterministic
+    plain: dict[str, list[float | None]] = {}
+    chosen: dict[str, list[float | None]] = {}
+    names: dict[str, list[str]] = {}
+    verdicts: list[Verdict] = []
+    for done, card in enumerate(bench.cards, 1):
+        heard, found = await hear(bench, card, PlainSpeaker(bench.actor))
+        verdicts += found
+        for kind, values in heard.items():
+            plain.setdefault(kind, []).extend(values)
+            names.setdefault(kind, []).extend([card.user_id] * len(values))
+        if sampled:
+            against = tuple(rivals(bench, card).values())
+            speaker = RepairedSpeaker(bench.actor, bench.critic, against)
+            for kind, values in (await hear(bench, card, speaker))[0].items():
+                chosen.setdefault(kind, []).extend(values)
+        bench.progress("listener", done, len(bench.cards))
+    figures: list[Figure] = []
+    for kind, values in plain.items():
+        figures.append(_accuracy(kind, values, names[kind], bench.seed))
+        if sampled:
+            change = paired_interval(chosen[kind], values, names[kind], seed=bench.seed)
+            meaning = f"what re-ranking by the listener changes in L0 beside {kind}"
+            figures.append(figure(f"re-ranking, {kind}", change, meaning, better="higher"))
+    every = [value for values in plain.values() for value in values]
+    clusters = [name for kind in plain for name in names[kind]]
+    losses = [None if value is None else -float(np.log(value)) for value in every]
+    figures.append(
+        figure("listener loss", mean_interval(losses, clusters, seed=bench.seed),
+               "mean -log L0 of the persona over all distractors, as an optimizer would use it; "
+               "0.69 is a listener who cannot tell", better="lower")
+    )  # fmt: skip
+    notes = ["Chance is 0.50: one rival at a time."]
+    if not sampled:
+        notes.append("Re-ranking is not measured: this model draws one candidate only.")
+    if not bench.independent:
+        notes.append("The listener that judges is the model that speaks.")
+    return Findings(figures=tuple(figures), verdicts=tuple(verdicts), notes=tuple(notes))
+
+
+def _accuracy(
+    kind: str, values: Sequence[float | None], clusters: Sequence[str], seed: int
+) -> Figure:
+    hits = [None if value is None else float(value > 0.5) for value in values]
+    beside = {
+        "random": "another persona",
+        "hard": "the nearest persona with a contradicting fact",
+        "twin": "the same persona with one fact turned round",
+        "assistant": "an assistant without a persona",
+    }[kind]
+    return figure(
+        f"listener accuracy, {kind}",
+        mean_interval(hits, clusters, seed=seed),
+        f"how often a listener hears whose reply it is, beside {beside}",
+        better="higher",
+        asked=len(values),
+    )
+
+
+LISTENER = Experiment("listener", "Imaginary listener", measure)

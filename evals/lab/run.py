@@ -1,0 +1,95 @@
+"""A run of the lab: each experiment in turn, with what it cost, and what it could not do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from persona_agent.errors import ModelAnswerError, ModelCallError, ModelCannotError
+from persona_agent.evals.lab.bench import Experiment, LabBench
+from persona_agent.evals.lab.results import Findings, LabReport, LabResult
+from persona_agent.llm import account
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Usage
+
+ACCOUNT = "lab"
+
+
+async def run_lab(bench: LabBench, experiments: Sequence[Experiment]) -> LabReport:
+    """Run experiments one after the other.
+
+    What the models cannot do, what needs public data that is not there, and what a failing call
+    ended is said in the result of its experiment; the others go on.
+
+    Raises:
+        BudgetExceededError, ModelCallsBlockedError: a limit is reached; nothing more can be asked.
+    """
+    begin = time.perf_counter()
+    results = []
+    for done, experiment in enumerate(experiments):
+        bench.progress("lab", done, len(experiments))
+        results.append(await run_experiment(bench, experiment))
+    bench.progress("lab", len(experiments), len(experiments))
+    return LabReport(
+        at=datetime.now(UTC),
+        model=bench.actor.name,
+        judges=tuple(model.name for model in bench.models),
+        embedder=bench.embedder.name,
+        personas=tuple(card.user_id for card in bench.cards),
+        seed=bench.seed,
+        results=tuple(results),
+        seconds=time.perf_counter() - begin,
+    )
+
+
+async def run_experiment(bench: LabBench, experiment: Experiment) -> LabResult:
+    """Run one experiment; see :func:`run_lab`."""
+    purpose = f"lab {experiment.name}"
+    models = _distinct((bench.actor, bench.critic, *bench.models))
+    before = _used(models, purpose)
+    with account(user_id=ACCOUNT, purpose=purpose):
+        reason = _unmet(bench, experiment)
+        try:
+            findings = Findings(cannot=reason) if reason else await experiment.measure(bench)
+        except ModelCannotError as error:
+            findings = Findings(cannot=str(error))
+        except (ModelAnswerError, ModelCallError) as error:
+            findings = Findings(cannot=f"ended by a failure: {error}")
+    return LabResult(
+        name=experiment.name,
+        title=experiment.title,
+        findings=findings,
+        usage=_less(_used(models, purpose), before),
+    )
+
+
+def _unmet(bench: LabBench, experiment: Experiment) -> str:
+    if "sampling" in experiment.needs and bench.actor.deterministic:
+        return (
+            f"{bench.actor.name} gives equal answers to equal requests, so regenerating shows "
+            "nothing: set PERSONA_AGENT_MODEL to a model that samples"
+        )
+    if "data" in experiment.needs and bench.data is None:
+        return "it runs on public data: name their folder with --data"
+    if "episodes" in experiment.needs and not any(card.episodes for card in bench.cards):
+        return "it needs interactions of these personas: choose a user with --user"
+    return ""
+
+
+def _distinct(models: Sequence[LanguageModel]) -> list[LanguageModel]:
+    return list({id(model): model for model in models}.values())
+
+
+def _used(models: Sequence[LanguageModel], purpose: str) -> Usage:
+    return sum((model.usage(user_id=ACCOUNT, purpose=purpose) for model in models), Usage())
+
+
+def _less(after: Usage, before: Usage) -> Usage:
+    return Usage(
+        calls=after.calls - before.calls,
+        prompt_tokens=after.prompt_tokens - before.prompt_tokens,
+        completion_tokens=after.completion_tokens - before.completion_tokens,
+        cost_usd=max(0.0, after.cost_usd - before.cost_usd),
+        seconds=max(0.0, after.seconds - before.seconds),
+    )

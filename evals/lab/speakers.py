@@ -1,0 +1,129 @@
+"""Who answers in the lab's conversations: a persona as it is, with repairs, or a fixed policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from persona_agent.agent.mediate import mediated
+from persona_agent.agent.rerank import Rerank, choose_reply
+from persona_agent.errors import ModelCannotError
+from persona_agent.evals.lab.bench import Card, LabBench
+from persona_agent.evals.lab.people import SMALL_TALK
+from persona_agent.prompts.lab import SAY, USER_TURN, Line, SayInputs, UserTurnInputs
+from persona_agent.protocols import LanguageModel
+
+USER, PERSONA = "user", "persona"
+
+
+class Speaker(Protocol):
+    """Answers a message in the part of a persona."""
+
+    async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
+        """Return the answer. Raises ModelError."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlainSpeaker:
+    """The model with the persona in its prompt, and nothing else."""
+
+    model: LanguageModel
+
+    async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
+        """Return the model's answer."""
+        inputs = SayInputs(persona=tuple(statements), conversation=tuple(before), message=message)
+        return (await self.model.ask(SAY, inputs)).reply
+
+
+@dataclass(frozen=True)
+class RepairedSpeaker:
+    """The same with the agent's repairs: mediator, own statements, listener, several candidates.
+
+    What it says of itself is kept and is true from then on; of several candidates the one is said
+    that contradicts neither the persona nor those statements.
+    """
+
+    model: LanguageModel
+    critic: LanguageModel
+    rivals: tuple[str, ...] = ()
+    candidates: int = 3
+    said: list[str] = field(default_factory=list)
+
+    async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
+        """Return the best candidate, and remember it."""
+        talk = [Line(speaker="user" if one.speaker == USER else "you", text=one.text)
+                for one in [*before, Line(speaker=USER, text=message)]]  # fmt: skip
+        request = await mediated(self.critic, talk) if len(talk) > 1 else message
+        plain = PlainSpeaker(self.model)
+        true = (*statements, *self.said)
+        asked = [message, request] if request != message else [message]
+        found = [await plain.reply(true, before, one) for one in asked]
+        if not self.model.deterministic:
+            found += [
+                await plain.reply(true, before, message)
+                for _ in range(self.candidates - len(found))
+            ]
+        listener = (self.critic, (" ".join(statements), *self.rivals)) if self.rivals else None
+        rerank = Rerank(critic=self.critic, statements=true, listener=listener)
+        best = await choose_reply(found, rerank, before=before)
+        self.said.append(best)
+        return best
+
+
+@dataclass
+class FixedSpeaker:
+    """Says its lines in turn; what a policy by hand is measured with."""
+
+    lines: tuple[str, ...]
+    place: int = 0
+
+    async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
+        """Return the next line."""
+        self.place += 1
+        return self.lines[(self.place - 1) % len(self.lines)]
+
+
+async def converse(
+    speaker: Speaker, statements: Sequence[str], messages: Sequence[str]
+) -> list[Line]:
+    """Return the conversation in which the messages are answered one after the other."""
+    lines: list[Line] = []
+    for message in messages:
+        reply = await speaker.reply(statements, lines, message)
+        lines += [Line(speaker=USER, text=message), Line(speaker=PERSONA, text=reply)]
+    return lines
+
+
+def replies(lines: Sequence[Line]) -> list[str]:
+    """Return what the persona said."""
+    return [one.text for one in lines if one.speaker == PERSONA]
+
+
+def small_talk(turns: int) -> list[str]:
+    """Return messages of a stranger, from the first again when there are too few."""
+    return [SMALL_TALK[turn % len(SMALL_TALK)] for turn in range(turns)]
+
+
+async def talk(bench: LabBench, card: Card, speaker: Speaker) -> tuple[list[Line], bool]:
+    """Return a conversation of the bench's length, and whether its user was simulated.
+
+    A model that cannot stand in for a user leaves the messages to a fixed list.
+    """
+    lines: list[Line] = []
+    for turn, intent in enumerate(small_talk(bench.turns)):
+        inputs = UserTurnInputs(
+            user=("I am a stranger who wants to know this person.",),
+            intent=intent,
+            conversation=tuple(lines),
+        )
+        try:
+            message = (await bench.actor.ask(USER_TURN, inputs)).message
+        except ModelCannotError:
+            if turn:
+                raise
+            return await converse(speaker, card.statements, small_talk(bench.turns)), False
+        said = await speaker.reply(card.statements, lines, message)
+        lines += [Line(speaker=USER, text=message), Line(speaker=PERSONA, text=said)]
+    return lines, True

@@ -1,0 +1,99 @@
+"""What listed features decide choices: a conditional logit over past choices, as claims.
+
+P(o) is proportional to exp(sum of the weights of the features of o), over the options of one
+choice (McFadden 1974). What all options share cancels out, and a feature is judged against those
+it competed with. Later choices weigh more, so that a change of taste is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from persona_agent.llm.offline.evidence import Array
+from persona_agent.llm.offline.terms import segments
+from persona_agent.persona.render import quoted
+from persona_agent.prompts import Case
+
+RIDGE = 0.3
+HALF_LIFE = 30
+"""Choices after which an older one weighs half."""
+
+STEPS = 200
+RATE = 0.3
+TELLING = 0.2
+"""Least weight, as log-odds, of a feature that is worth a word."""
+
+PHRASES = 4
+
+
+def feature_claims(cases: Sequence[Case]) -> list[tuple[str, tuple[str, ...], int]]:
+    """Return one claim for each group of features that compete: text, support, cases against.
+
+    Args:
+        cases: choices among options that list features, in time order.
+    """
+    listed = [[sorted(segments(option)) for option in case.options] for case in cases]
+    chosen = [case.options.index(case.outcome) for case in cases]
+    names = sorted({name for options in listed for option in options for name in option})
+    weights = dict(zip(names, _logit(listed, chosen, names), strict=True))
+    found = []
+    for group in _competing(listed, names):
+        text = _text(group, weights)
+        if text:
+            inside = [n for n, options in enumerate(listed) if group & {*options[0], *options[-1]}]
+            agreeing = [n for n in inside if _first(listed[n], weights) == chosen[n]]
+            support = tuple(cases[n].episode_id for n in agreeing)
+            found.append((text, support, len(inside) - len(agreeing)))
+    return found
+
+
+def _logit(listed: list[list[list[str]]], chosen: list[int], names: list[str]) -> Array:
+    """Return one weight a feature, by gradient ascent on the weighted, ridged likelihood."""
+    place = {name: index for index, name in enumerate(names)}
+    weights = np.zeros(len(names))
+    designs = []
+    for options in listed:
+        design = np.zeros((len(options), len(names)))
+        for row, option in enumerate(options):
+            design[row, [place[name] for name in option]] = 1.0
+        designs.append(design)
+    age = np.arange(len(listed))[::-1]
+    recency = 0.5 ** (age / HALF_LIFE)
+    for _ in range(STEPS):
+        gradient = -RIDGE * weights
+        for design, best, worth in zip(designs, chosen, recency, strict=True):
+            scores = design @ weights
+            shares = np.exp(scores - scores.max())
+            gradient += worth * (design[best] - (shares / shares.sum()) @ design)
+        weights += RATE * gradient
+    return weights
+
+
+def _competing(listed: list[list[list[str]]], names: list[str]) -> list[set[str]]:
+    """Return the features in groups: those that ever stood in one choice stand together."""
+    group = {name: {name} for name in names}
+    for options in listed:
+        joined: set[str] = set().union(*(group[name] for option in options for name in option))
+        for name in joined:
+            group[name] = joined
+    unique = {id(one): one for one in group.values()}
+    return sorted(unique.values(), key=min)
+
+
+def _text(group: set[str], weights: dict[str, float]) -> str:
+    ranked = sorted(group, key=lambda name: (-weights[name], name))
+    liked = [name for name in ranked if weights[name] >= TELLING][:PHRASES]
+    avoided = [name for name in ranked[::-1] if weights[name] <= -TELLING][:PHRASES]
+    parts = [
+        f"{verb} what has {', '.join(map(quoted, names))}"
+        for verb, names in (("prefers", liked), ("avoids", avoided))
+        if names
+    ]
+    return "; ".join(parts)
+
+
+def _first(options: list[list[str]], weights: dict[str, float]) -> int:
+    scores = [sum(weights[name] for name in option) for option in options]
+    return int(np.argmax(scores))

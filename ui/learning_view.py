@@ -1,0 +1,226 @@
+"""How an optimization is shown: while it runs, and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from persona_agent.agent import PersonaAgent
+from persona_agent.agent.show import episode_line, evidence_ids
+from persona_agent.optimizer.watch import Simulated
+from persona_agent.schema import Edit, EditOperation, GateResult, Revision, Usage
+from persona_agent.settings import OFFLINE
+from persona_agent.ui import plots
+from persona_agent.ui.job import Job
+from persona_agent.ui.learning import Learning, cost
+from persona_agent.ui.state import show_progress
+from persona_agent.ui.texts import counted, literal
+
+MOST_CRITIQUES = 12
+LONG = 260
+PASSED = "✓ passed"
+FAILED = "✗ failed"
+_COLORS = {
+    EditOperation.ADD: "green",
+    EditOperation.UPDATE: "orange",
+    EditOperation.MERGE: "orange",
+    EditOperation.DELETE: "red",
+}
+
+
+def show(agent: PersonaAgent, learning: Learning, job: Job[Revision]) -> None:
+    """Draw everything that is seen of an optimization so far."""
+    show_progress(job)
+    if job.state == "stopped":
+        offline = agent.settings.model == OFFLINE
+        st.caption(
+            "The persona is as it was. "
+            + ("" if offline else "What was paid for is kept; the next run goes on from there.")
+        )
+    if job.result is not None:
+        show_outcome(job.result)
+    show_cost(cost(agent, learning), job.seconds)
+    if not learning.events:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _curve(learning.gates)
+        _gates(learning.gates)
+    with right:
+        _answers(learning)
+        _critiques(learning)
+        _edits(agent, learning)
+
+
+def show_cost(used: Usage, seconds: float | None = None) -> None:
+    """Draw what was used, as numbers."""
+    shown = {
+        "Calls": f"{used.calls:,}",
+        "Tokens": f"{used.prompt_tokens + used.completion_tokens:,}",
+        "Cost": f"${used.cost_usd:.4f}",
+    }
+    if seconds is not None:
+        shown["Time"] = f"{seconds:.0f} s"
+    with st.container(horizontal=True):
+        for label, value in shown.items():
+            st.metric(label, value, border=True, width=150)
+
+
+def show_outcome(revision: Revision) -> None:
+    """Say what came of an optimization, with the score and its interval."""
+    if revision.accepted:
+        kept = counted(len(revision.edits), "edit of a claim", "edits of claims")
+        st.success(
+            f"A new version is in use. Kept after the draft: {kept}; turned down: "
+            f"{len(revision.rejected)}.",
+            icon=":material/check:",
+        )
+    else:
+        st.info("The persona stays as it was.")
+        if revision.reason:
+            literal(revision.reason)
+    final = plots.final_gate(revision)
+    if final is not None:
+        st.markdown(score_words(final))
+
+
+def score_words(final: GateResult) -> str:
+    """Return what the last comparison with generic says, as Markdown."""
+    gain = -final.difference
+    reach = plots.SURE * (final.standard_error or 0.0)
+    served = "" if final.passed else " The generic prompt was clearly better, so it is served."
+    return (
+        f"On {counted(final.episodes, 'replayed interaction')} the score is "
+        f"**{1 - final.candidate_loss:.2f}** with the persona and "
+        f"**{1 - final.incumbent_loss:.2f}** generic: {gain:+.2f} "
+        f"(95 % {gain - reach:+.2f} to {gain + reach:+.2f}).{served}"
+    )
+
+
+def show_revision(agent: PersonaAgent, revision: Revision) -> None:
+    """Draw an optimization of the past: its outcome, its edits, its comparisons."""
+    show_outcome(revision)
+    show_cost(revision.usage, revision.usage.seconds)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _curve(revision.gates)
+    with right:
+        _list(agent, revision.user_id, "Edits kept", revision.edits)
+        _list(agent, revision.user_id, "Edits turned down", revision.rejected)
+    _gates(revision.gates)
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def _curve(gates: Sequence[GateResult]) -> None:
+    st.subheader("Score")
+    if not gates:
+        st.caption("Nothing was tested yet.")
+        return
+    st.plotly_chart(plots.score_curve(gates), config=plots.CONFIG)
+    st.caption(
+        "1 is best: what the user did, said with confidence. Bars: 95 % of the difference to what "
+        "was in use. Claims are judged on the later part of the history only."
+    )
+
+
+def _gates(gates: Sequence[GateResult]) -> None:
+    if not gates:
+        return
+    passed = sum(gate.passed for gate in gates)
+    st.subheader(f"Gates: {passed} of {len(gates)} passed")
+    rows = [
+        {
+            "what": gate.gate,
+            "": PASSED if gate.passed else FAILED,
+            "on": gate.episodes,
+            "before": round(1 - gate.incumbent_loss, 3),
+            "with it": round(1 - gate.candidate_loss, 3),
+            "difference, 95 %": _difference(gate),
+        }
+        for gate in reversed(gates)
+    ]
+    st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)))
+
+
+def _difference(gate: GateResult) -> str:
+    gain = -gate.difference
+    reach = plots.SURE * (gate.standard_error or 0.0)
+    return f"{gain:+.3f} [{gain - reach:+.2f}, {gain + reach:+.2f}]"
+
+
+def _answers(learning: Learning) -> None:
+    st.subheader("Simulated answers beside true ones")
+    simulated = learning.of(Simulated)
+    if not simulated:
+        st.caption("Past interactions will be answered here as if their outcomes were unknown.")
+        return
+    last = simulated[-1]
+    right = sum(trial.loss == 0 for trial in last.trials)
+    st.caption(f"The latest round: {right} of {len(last.trials)} just as the user did.")
+    rows = [
+        {
+            "": "✓" if trial.loss == 0 else "✗",
+            "asked": _cut(episode.query.text),
+            "simulated": _cut(trial.error or trial.answer or ""),
+            "really": _cut(episode.outcome or ""),
+        }
+        for episode, trial in zip(last.episodes, last.trials, strict=True)
+    ]
+    wide = st.column_config.TextColumn(width=170)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height=min(300, 38 + 35 * len(rows)),
+        column_config={"": st.column_config.TextColumn(width=30), "asked": wide},
+    )
+
+
+def _critiques(learning: Learning) -> None:
+    found = learning.critiques
+    st.subheader(f"Critiques: {len(found)}")
+    if not found:
+        st.caption("Wrong answers are looked into here.")
+    with st.container(height=220 if found else "content", border=bool(found)):
+        for one in found[:MOST_CRITIQUES]:
+            literal(_cut(one.failure.critique))
+            st.caption("about")
+            literal(_cut(one.failure.case.query))
+            st.divider()
+
+
+def _edits(agent: PersonaAgent, learning: Learning) -> None:
+    proposed = learning.proposed
+    st.subheader(f"Proposed edits: {len(proposed)}")
+    if not proposed:
+        st.caption("Changes of single claims come here, each with what it rests on.")
+    for edit in proposed:
+        show_edit(agent, learning.user, edit)
+
+
+def _list(agent: PersonaAgent, user: str, title: str, edits: Sequence[Edit]) -> None:
+    st.subheader(f"{title}: {len(edits)}")
+    if not edits:
+        st.caption("None.")
+    for edit in edits:
+        show_edit(agent, user, edit)
+
+
+def show_edit(agent: PersonaAgent, user: str, edit: Edit) -> None:
+    """Draw one edit with its reason and its evidence."""
+    with st.container(border=True):
+        with st.container(horizontal=True):
+            st.badge(edit.operation.value, color=_COLORS[edit.operation])
+            literal(f"{edit.scope}: {edit.text}" if edit.scope else edit.text or "(a claim)")
+        if edit.reason:
+            literal(_cut(edit.reason))
+        if edit.evidence:
+            with st.expander(f"Rests on {counted(len(edit.evidence), 'interaction')}"):
+                for episode in agent.memory.episodes.get(user, evidence_ids([edit])):
+                    literal(episode_line(episode))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"
