@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from persona_agent.optimizer.config import OptimizerConfig
@@ -17,18 +17,18 @@ from persona_agent.schema import Episode, Fact, Persona, Revision, Usage, new_id
 
 
 class PersonaOptimizer:
-    """Runs searches and keeps their results. It knows no agent: it is given ``evaluate``."""
+    """Runs searches and keeps their results. It knows no agent: it is given what simulates."""
 
     def __init__(
         self,
         *,
-        evaluate: Evaluate,
+        simulator: Callable[[], Evaluate],
         model: LanguageModel,
         personas: PersonaStore,
         journal_dir: Path,
         config: OptimizerConfig | None = None,
     ) -> None:
-        self._evaluate = evaluate
+        self._simulator = simulator
         self._model = model
         self._personas = personas
         self._journal_dir = journal_dir
@@ -64,7 +64,7 @@ class PersonaOptimizer:
         search = Search(
             user_id,
             history,
-            evaluate=self._evaluate,
+            evaluate=self._simulator(),
             model=model,
             config=self.config,
             current=current,

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     optimize_after: int | None = Field(default=None, ge=1)
     """New outcomes after which a user's persona is optimized by itself, off the response path."""
 
+    keep_secrets: bool = False
+    """Whether what looks like a card number, key or password may enter memory."""
+
     allow_model_calls: bool = True
     """Kill switch: ``false`` refuses every call to a real model."""
 

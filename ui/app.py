@@ -11,6 +11,11 @@ from persona_agent.ui import sidebar
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import TRY_PAGE, errors_shown, show_notice
 
+# Drawn here, since Streamlit fetches the picture of a named icon from elsewhere.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="11" r="7" '
+    'fill="#D55E00"/><path d="M3 31a13 12 0 0 1 26 0z" fill="#0072B2"/></svg>'
+)
 WIDE = ("Optimize", "Atlas", "Evidence")
 
 
@@ -36,7 +41,7 @@ def main() -> None:
     )
     st.set_page_config(
         page_title=f"{page.title} · persona_agent",
-        page_icon=":material/person:",
+        page_icon=ICON,
         layout="wide" if page.title in WIDE else "centered",
     )
     with errors_shown():

@@ -19,8 +19,6 @@ from persona_agent.ui.texts import counted, literal
 
 MOST_CRITIQUES = 12
 LONG = 260
-PASSED = "✓ passed"
-FAILED = "✗ failed"
 _COLORS = {
     EditOperation.ADD: "green",
     EditOperation.UPDATE: "orange",
@@ -46,11 +44,31 @@ def show(agent: PersonaAgent, learning: Learning, job: Job[Revision]) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _curve(learning.gates)
-        _gates(learning.gates)
     with right:
-        _answers(learning)
+        _gates(learning.gates)
+    _answers(learning)
+    left, right = st.columns(2, gap="medium")
+    with left:
         _critiques(learning)
+    with right:
         _edits(agent, learning)
+
+
+def show_small(agent: PersonaAgent, learning: Learning, job: Job[Revision]) -> None:
+    """Draw the same in a narrow column, the answers first."""
+    show_progress(job)
+    if job.result is not None:
+        show_outcome(job.result)
+    show_cost(cost(agent, learning), job.seconds)
+    if learning.events and job.running:
+        _answers(learning)
+        _curve(learning.gates)
+    elif learning.events:
+        with st.expander("What was tried"):
+            _curve(learning.gates)
+            _gates(learning.gates)
+            _answers(learning)
+            _critiques(learning)
 
 
 def show_cost(used: Usage, seconds: float | None = None) -> None:
@@ -58,7 +76,7 @@ def show_cost(used: Usage, seconds: float | None = None) -> None:
     shown = {
         "Calls": f"{used.calls:,}",
         "Tokens": f"{used.prompt_tokens + used.completion_tokens:,}",
-        "Cost": f"${used.cost_usd:.4f}",
+        "Cost": f"${used.cost_usd:.4f}" if used.cost_usd else "$0",
     }
     if seconds is not None:
         shown["Time"] = f"{seconds:.0f} s"
@@ -70,10 +88,9 @@ def show_cost(used: Usage, seconds: float | None = None) -> None:
 def show_outcome(revision: Revision) -> None:
     """Say what came of an optimization, with the score and its interval."""
     if revision.accepted:
-        kept = counted(len(revision.edits), "edit of a claim", "edits of claims")
         st.success(
-            f"A new version is in use. Kept after the draft: {kept}; turned down: "
-            f"{len(revision.rejected)}.",
+            f"A new version is in use. Edits kept: {len(revision.edits)}; turned down, since they "
+            f"did not help: {len(revision.rejected)}.",
             icon=":material/check:",
         )
     else:
@@ -133,22 +150,26 @@ def _gates(gates: Sequence[GateResult]) -> None:
     st.subheader(f"Gates: {passed} of {len(gates)} passed")
     rows = [
         {
-            "what": gate.gate,
-            "": PASSED if gate.passed else FAILED,
+            "": "✓" if gate.passed else "✗",
+            "what was tried": gate.gate,
+            "gain [95 %]": _difference(gate),
             "on": gate.episodes,
-            "before": round(1 - gate.incumbent_loss, 3),
-            "with it": round(1 - gate.candidate_loss, 3),
-            "difference, 95 %": _difference(gate),
         }
         for gate in reversed(gates)
     ]
-    st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)))
+    columns = {
+        "": st.column_config.TextColumn(width=30),
+        "what was tried": st.column_config.TextColumn(width=170),
+        "gain [95 %]": st.column_config.TextColumn(width=130),
+        "on": st.column_config.NumberColumn(width=30, help="interactions that judged"),
+    }
+    st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)), column_config=columns)
 
 
 def _difference(gate: GateResult) -> str:
     gain = -gate.difference
     reach = plots.SURE * (gate.standard_error or 0.0)
-    return f"{gain:+.3f} [{gain - reach:+.2f}, {gain + reach:+.2f}]"
+    return f"{gain:+.2f} [{gain - reach:+.2f}, {gain + reach:+.2f}]"
 
 
 def _answers(learning: Learning) -> None:
@@ -169,12 +190,12 @@ def _answers(learning: Learning) -> None:
         }
         for episode, trial in zip(last.episodes, last.trials, strict=True)
     ]
-    wide = st.column_config.TextColumn(width=170)
+    wide, narrow = st.column_config.TextColumn(width=260), st.column_config.TextColumn(width=36)
     st.dataframe(
         rows,
         hide_index=True,
-        height=min(300, 38 + 35 * len(rows)),
-        column_config={"": st.column_config.TextColumn(width=30), "asked": wide},
+        height=min(320, 38 + 35 * len(rows)),
+        column_config={"": narrow, "asked": wide, "simulated": wide, "really": wide},
     )
 
 

@@ -1,156 +1,175 @@
-"""The whole loop on built-in people: load, optimize, then answer what came later."""
+"""The whole loop: pick somebody, watch a persona form, then ask what came later."""
 
 from __future__ import annotations
 
+import random
+from functools import partial
+
 import streamlit as st
 
-from persona_agent.agent import Decision, PersonaAgent
+from persona_agent.agent import PersonaAgent
 from persona_agent.evals.demo import Split, split_demo_users
-from persona_agent.schema import Episode, new_id
-from persona_agent.ui.progress import optimize, show_revision
-from persona_agent.ui.state import current_user, open_agent, view_next
-from persona_agent.ui.texts import literal
+from persona_agent.schema import Episode, Persona, Revision
+from persona_agent.ui import evidence, learning_view, trial
+from persona_agent.ui.agents import open_agent
+from persona_agent.ui.job import Job
+from persona_agent.ui.learning import Learning, begin, learn
+from persona_agent.ui.state import (
+    current_user,
+    errors_shown,
+    follow,
+    job,
+    start,
+    view_next,
+)
+from persona_agent.ui.texts import counted, literal
+from persona_agent.ui.upload import KINDS, main_user, read_upload
 
-# Who is picked after loading. (Streamlit would show a docstring here on the page.)
+# Who is shown first. (Streamlit would show a docstring here on the page.)
 FIRST = "maya-okafor"
+PERSON = "person"
+OWN = "A file of your own"
+MOST_CLAIMS = 5
 
 
 def show() -> None:
     """Draw the page."""
     st.title("Try it")
     st.write(
-        "Ten invented people come with the package. The first 60 % of what each of them did is "
-        "given to the agent; the rest is kept back, to ask for later."
+        "An assistant that becomes its user's own while it is used. See it on ten invented "
+        "people, or on your own file: no key, no network."
     )
     agent = open_agent()
     splits = {split.person.user_id: split for split in split_demo_users()}
-    known = set(agent.memory.episodes.users())
-    st.subheader("1. Load the people")
-    if not known.issuperset(splits):
-        if st.button("Load the built-in people", type="primary"):
-            _load(agent, list(splits.values()))
-            if current_user() not in splits:
-                view_next(FIRST)
-            st.rerun()
-        return
-    st.caption(f"{len(splits)} people are loaded. Pick one under **User** in the sidebar.")
-    user = current_user()
-    if user not in splits:
-        st.info("Pick one of the built-in people under **User** in the sidebar.")
-        literal("\n".join(splits))
-        return
-    split = splits[user]
-    st.subheader("2. Optimize")
-    literal(split.person.about)
-    _optimize(agent, split)
-    st.subheader("3. Ask what came later")
-    _ask(agent, split)
-
-
-def _load(agent: PersonaAgent, splits: list[Split]) -> None:
-    bar = st.progress(0.0, text="Loading the embedder; the first time takes some seconds …")
-    for number, split in enumerate(splits):
-        if number:
-            bar.progress(number / len(splits), text=f"{number} of {len(splits)} people loaded …")
-        agent.record_episodes_sync(split.history)
-
-
-def _optimize(agent: PersonaAgent, split: Split) -> None:
-    user = split.person.user_id
-    versions = agent.memory.personas.history(user)
-    if versions:
-        st.caption(f"This person has a persona already ({len(versions)} version(s)).")
-    else:
-        st.caption("This person has no persona yet.")
-    kind = "secondary" if versions else "primary"
-    if st.button("Optimize this person", type=kind, icon=":material/auto_fix_high:"):
-        revision = optimize(agent, split.person.user_id)
-        if revision is not None:
-            show_revision(agent, revision)
-            st.page_link("page_persona.py", label="See the persona", icon=":material/person:")
-
-
-def _ask(agent: PersonaAgent, split: Split) -> None:
-    user = split.person.user_id
-    if agent.memory.personas.latest(user) is None:
-        st.caption("Optimize first; then see how the answers differ.")
-        return
-    queries = [episode for episode in split.later if len(episode.query.options) > 1]
-    number = st.selectbox(
-        "A later query",
-        range(len(queries)),
-        format_func=lambda place: f"{place + 1}. {queries[place].query.text}",
-        key=f"query of {user}",
+    st.subheader("1. Somebody to learn")
+    picked = st.selectbox(
+        "Who",
+        [*splits, OWN],
+        index=[*splits].index(FIRST),
+        format_func=lambda one: splits[one].person.name if one in splits else one,
+        key=PERSON,
     )
-    asked = queries[number]
-    if asked.query.kind == "choice":
-        options = "\n".join(f"- {option}" for option in asked.query.options)
+    if picked in splits:
+        _person(agent, splits[picked])
     else:
-        options = " · ".join(asked.query.options)
-    literal(f"{asked.query.task_name}:\n{options}")
-    left, right = st.columns(2)
-    if left.button("Decide", type="primary", width="stretch"):
-        _one(agent, user, asked)
-    if right.button(f"Decide all {len(queries)} of them", width="stretch"):
-        _every(agent, user, queries)
+        _own(agent)
 
 
-def _decide(agent: PersonaAgent, user: str, asked: Episode) -> Decision:
-    query = asked.query
-    return agent.decide_sync(user, query.text, query.options, task=query.task, remember=False)
+# --- an invented person ---------------------------------------------------------------------------
 
 
-def _both(agent: PersonaAgent, user: str, asked: Episode) -> tuple[Decision, Decision]:
-    """Return the generic answer (that of somebody nobody knows) and the persona's."""
-    return _decide(agent, f"nobody {new_id()}", asked), _decide(agent, user, asked)
-
-
-def _one(agent: PersonaAgent, user: str, asked: Episode) -> None:
-    with st.spinner("Deciding …"):
-        generic, own = _both(agent, user, asked)
-    columns = st.columns(3)
-    for column, title, given in zip(
-        columns, ("Generic", "With the persona"), (generic, own), strict=False
-    ):
-        with column.container(border=True):
-            st.markdown(f"**{title}**")
-            literal(given.answer)
-            right = given.answer == asked.outcome
-            st.badge("as they did" if right else "differs", color="green" if right else "red")
-            if given.confidence is not None:
-                st.caption(f"confidence {given.confidence:.0%}")
-    with columns[2].container(border=True):
-        st.markdown("**What they really did**")
-        literal(asked.outcome or "")
-    if own.reason:
-        literal(own.reason)
-    with st.expander(f"Past interactions recalled for it: {len(own.recalled)}"):
-        for one in own.recalled:
-            literal(f"{one.episode.query.text} → {one.episode.outcome}")
-
-
-def _every(agent: PersonaAgent, user: str, queries: list[Episode]) -> None:
-    bar = st.progress(0.0, text="Deciding …")
-    rows = []
-    for number, asked in enumerate(queries, 1):
-        generic, own = _both(agent, user, asked)
-        rows.append(
-            {
-                "asked": asked.query.text,
-                "generic": generic.answer,
-                "with the persona": own.answer,
-                "really": asked.outcome,
-            }
+def _person(agent: PersonaAgent, split: Split) -> None:
+    user = split.person.user_id
+    with st.container(border=True):
+        literal(split.person.about)
+        st.caption(
+            f"{len(split.history)} interactions to learn from; the {len(split.later)} that came "
+            "later are kept back, to ask for."
         )
-        bar.progress(number / len(queries), text=f"Decided {number} of {len(queries)}")
-    bar.empty()
-    left, right = st.columns(2)
-    for column, arm in ((left, "generic"), (right, "with the persona")):
-        hits = sum(row[arm] == row["really"] for row in rows)
-        column.metric(f"As they did, {arm}", f"{hits} of {len(rows)}", border=True)
-    st.caption("Exactly the same answer counts; a rating that is off by one does not.")
-    medium = st.column_config.TextColumn(width=200)
-    st.dataframe(rows, hide_index=True, column_config=dict.fromkeys(rows[0], medium))
+    st.subheader("2. A persona forms")
+    if _form(agent, user, split.history, "Watch the persona form"):
+        st.subheader("3. Ask what came later")
+        trial.show(agent, split)
+
+
+def _form(agent: PersonaAgent, user: str, history: tuple[Episode, ...], label: str) -> bool:
+    """Draw the optimization of a user; tell whether there is a persona and nothing under way."""
+    running = job(f"optimize {user}")
+    persona = agent.memory.personas.latest(user)
+    if running is None or not running.running:
+        kind = "secondary" if persona else "primary"
+        label = "Optimize again" if persona else label
+        if st.button(label, type=kind, icon=":material/auto_fix_high:"):
+            _start(agent, user, history)
+            view_next(user)
+            st.rerun()
+    learning: Learning | None = st.session_state.get(f"learning of {user}")
+    if running is not None and learning is not None:
+        if running.running:
+            follow(running, partial(learning_view.show_small, agent, learning, running))
+            return False
+        learning_view.show_small(agent, learning, running)
+    if persona is None:
+        return False
+    _persona(agent, persona)
+    return True
+
+
+def _start(agent: PersonaAgent, user: str, history: tuple[Episode, ...]) -> None:
+    learning = begin(agent, user)
+    st.session_state[f"learning of {user}"] = learning
+
+    async def work(running: Job[Revision]) -> Revision:
+        return await learn(agent, learning, running, history)
+
+    start(f"optimize {user}", work)
+
+
+def _persona(agent: PersonaAgent, persona: Persona) -> None:
+    shown = persona.claims[:MOST_CLAIMS]
+    ids = [name for claim in shown for name in claim.evidence]
+    found = {one.id: one for one in agent.memory.episodes.get(persona.user_id, ids)}
+    st.markdown(f"**The persona in use: {counted(len(persona.claims), 'claim')}**")
+    if not persona.claims:
+        st.caption("No claim earned its place; what is recalled and counted does the work.")
+    for claim in shown:
+        with st.container(border=True):
+            literal(claim.statement)
+            evidence.show(claim.evidence, found)
+    st.page_link("page_persona.py", label="All of it, with versions", icon=":material/person:")
+
+
+# --- a file ---------------------------------------------------------------------------------------
+
+
+def _own(agent: PersonaAgent) -> None:
+    st.write(
+        "One record an interaction, as JSON Lines, JSON, CSV or TSV. Needed is `query`; `outcome` "
+        "is what you really chose or wrote, `options` what there was to choose from."
+    )
+    st.download_button(
+        "An example to fill in",
+        _example,
+        file_name="interactions.jsonl",
+        mime="application/x-ndjson",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    given = st.file_uploader("Your file", type=[*KINDS], key="own file", max_upload_size=20)
+    name = st.text_input("Whose they are, where the file does not say", value="me")
+    if given is None:
+        return
+    with errors_shown():
+        episodes = read_upload(given.name, given.getvalue(), name.strip() or None)
+        user = main_user(episodes)
+        known = sum(one.outcome is not None for one in episodes)
+        st.caption(f"{counted(len(episodes), 'interaction')}, {known} with a known outcome.")
+        st.subheader("2. A persona forms")
+        if not known:
+            st.info("None has an `outcome`: there is nothing to learn from.")
+            return
+        _form(agent, user, tuple(episodes), "Import it and watch the persona form")
+        if current_user() != user and agent.memory.personas.latest(user):
+            st.caption("Pick the user in the sidebar to chat, to look into memory, or to correct.")
+
+
+def _example() -> str:
+    """Return a few interactions of an invented person, as a file that can be imported."""
+    import json
+
+    (split,) = [one for one in split_demo_users() if one.person.user_id == FIRST]
+    some = random.Random(0).sample(split.history, 12)
+    rows = [
+        {
+            "query": one.query.text,
+            "options": list(one.query.options),
+            "outcome": one.outcome,
+            "task": one.query.task,
+            "at": one.at.isoformat(),
+        }
+        for one in sorted(some, key=lambda one: one.at)
+    ]
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
 if __name__ == "__main__":

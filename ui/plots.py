@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from persona_agent.agent.show import one_line
 from persona_agent.errors import MissingExtraError
-from persona_agent.evals.report_figures import BLUE, GREY, PURPLE, VERMILION
+from persona_agent.evals.demo import Interval
+from persona_agent.evals.report_figures import BLUE, GREY, PURPLE, STYLES, VERMILION
 from persona_agent.schema import GateResult, Revision
 
 HEIGHT = 300
@@ -20,7 +21,7 @@ SURE = 1.96
 """Standard errors of a 95 % interval."""
 FINAL = "no worse than generic"
 CONFIG = {"displayModeBar": False}
-ARMS = {"generic": (PURPLE, "x"), "with the persona": (VERMILION, "diamond")}
+ARMS = {"generic": STYLES["generic"], "with the persona": STYLES["persona+alignment"]}
 
 
 def is_replay(gate: GateResult) -> bool:
@@ -119,6 +120,28 @@ def hits(found: dict[str, tuple[int, int]]) -> Any:
             hoverinfo="x",
         )
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(automargin=True, title=None)
+    return figure
+
+
+def arms(found: Mapping[str, Interval]) -> Any:
+    """Return the score of each arm with its 95 % interval, the first one on top."""
+    figure = _figure("score", "", height=230)
+    for name, one in reversed(list(found.items())):
+        color, mark = STYLES.get(name, (GREY, "circle"))
+        figure.add_scatter(
+            x=[one.value],
+            y=[html.escape(name)],
+            mode="markers",
+            marker={"color": color, "symbol": mark, "size": 14},
+            error_x={
+                "array": [(one.value if one.high is None else one.high) - one.value],
+                "arrayminus": [one.value - (one.value if one.low is None else one.low)],
+                "color": color,
+                "thickness": 2,
+            },
+            hoverinfo="x",
+        )
     figure.update_yaxes(automargin=True, title=None)
     return figure
 

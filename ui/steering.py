@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from persona_agent.agent import ChatTurn, PersonaAgent
-from persona_agent.agent.show import episode_line, printable
+from persona_agent.agent.show import episode_line, one_line
 from persona_agent.persona import render
 from persona_agent.persona.render import claim_line
 from persona_agent.schema import Claim, Episode, Persona
@@ -46,8 +46,7 @@ def _claims(agent: PersonaAgent, episode: Episode, persona: Persona | None) -> N
     st.markdown(f"**Claims that the model was shown: {len(shown)}**")
     st.caption("The nearest in meaning to the message and the answer stand first.")
     ranked = _nearest(agent, shown, f"{episode.query.text}\n{episode.response or ''}")
-    for claim, nearness in ranked[:MOST]:
-        st.text(f"{nearness:.2f}  {printable(claim.statement)}")
+    st.text("\n".join(f"{near:.2f}  {one_line(claim.statement)}" for claim, near in ranked[:MOST]))
     if len(ranked) > MOST:
         st.caption(f"and {len(ranked) - MOST} more")
 
@@ -64,8 +63,8 @@ def _recalled(episode: Episode, turn: ChatTurn | None) -> None:
         st.markdown("**Recalled:** only kept for answers of this session.")
         return
     st.markdown(f"**Recalled for it: {counted(len(turn.recalled), 'interaction')}**")
-    for one in turn.recalled[:MOST]:
-        st.text(f"{one.similarity:.2f}  {episode_line(one.episode)}")
+    shown = turn.recalled[:MOST]
+    st.text("\n".join(f"{one.similarity:.2f}  {episode_line(one.episode)}" for one in shown))
     if len(turn.recalled) > MOST:
         st.caption(f"and {len(turn.recalled) - MOST} more")
 
@@ -75,5 +74,5 @@ def _cost(turn: ChatTurn) -> None:
     used = turn.usage
     literal(
         f"{tools}{counted(used.calls, 'call')}, {used.prompt_tokens + used.completion_tokens:,} "
-        f"tokens, ${used.cost_usd:.4f}, {used.seconds:.1f} s"
+        f"tokens, ${used.cost_usd:.4f}, {used.seconds:.2f} s"
     )

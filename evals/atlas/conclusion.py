@@ -85,7 +85,11 @@ def _space(by: Found, space: Space, structure: bool) -> str:
         f"50 %, p = {found.p:.4f}), and the nearest of all for {found.retrieval:.0%} (guessing "
         f"{found.chance:.0%})."
     )
-    return f"{text} {_subject(by, space)}" if structure else text
+    if structure:
+        return f"{text} {_subject(by, space)}"
+    if found.p < ALPHA:
+        return f"{text} That is not surely more than with shuffled histories."
+    return text
 
 
 def _subject(by: Found, space: Space) -> str:

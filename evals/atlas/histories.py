@@ -78,13 +78,13 @@ def outcomes_shuffled(histories: Histories, generator: random.Random) -> dict[st
     for user in sorted(histories):
         for one in histories[user]:
             pools.setdefault((one.query.task_name, one.query.options), []).append(one.outcome)
+    alone = {key for key, pool in pools.items() if len(pool) == 1 and key[1]}
     for pool in pools.values():
         generator.shuffle(pool)
 
     def redrawn(one: Episode) -> Episode:
-        pool = pools[one.query.task_name, one.query.options]
-        alone = len(pool) == 1 and one.query.options
-        outcome = generator.choice(one.query.options) if alone else pool.pop()
+        key = one.query.task_name, one.query.options
+        outcome = generator.choice(one.query.options) if key in alone else pools[key].pop()
         return one.model_copy(update={"outcome": outcome})
 
     return {user: [redrawn(one) for one in histories[user]] for user in sorted(histories)}

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from persona_agent.errors import MissingExtraError
 from persona_agent.evals.atlas.findings import Finding, Verdict
 from persona_agent.evals.atlas.look import (
+    CROWD,
     caption,
     cluster_name,
     colourings,
@@ -26,9 +27,11 @@ from persona_agent.evals.atlas.page_parts import SCRIPT, STYLE
 from persona_agent.evals.atlas.records import Atlas
 
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "default-src 'none'; script-src 'unsafe-inline'{more}; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
+# Plotly's WebGL compiles its drawing commands as functions; only a crowd is drawn by it.
+FOR_WEBGL = " 'unsafe-eval'"
 UNPLACED_SHOWN = 20
 ROOM = 1.12
 FIGURES = (
@@ -54,9 +57,10 @@ def render_page(
     except ImportError:
         raise MissingExtraError("plotly", "atlas") from None
     name = html.escape(title)
+    policy = POLICY.format(more=FOR_WEBGL if _crowd(atlas) else "")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f'<header><h1>{name}</h1><button id="theme" type="button">Dark</button></header>\n'
@@ -217,6 +221,7 @@ def _data(atlas: Atlas) -> str:
     width = ROOM * max((abs(v) for p in points for v in (p.x, p.y) if v is not None), default=1.0)
     data = {
         "steps": atlas.steps,
+        "crowd": _crowd(atlas),
         "users": users,
         "x_range": _range([p.x for p in points if p.x is not None], width),
         "y_range": _range([p.y for p in points if p.y is not None], width),
@@ -237,6 +242,10 @@ def _data(atlas: Atlas) -> str:
         },
     }
     return in_script(json.dumps(data, separators=(",", ":")))
+
+
+def _crowd(atlas: Atlas) -> bool:
+    return atlas.users > CROWD
 
 
 def in_script(text: str) -> str:

@@ -5,15 +5,17 @@ STYLE = """
   --accent: #0072B2; --edge: rgba(255,255,255,.7); }
 :root[data-theme=dark] { --ink: #e4e8ec; --soft: #9aa5b1; --ground: #15181c; --line: #343b43;
   --band: #1d2227; --accent: #56B4E9; --edge: rgba(21,24,28,.7); color-scheme: dark; }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } [hidden] { display: none !important; }
 body { margin: 0 auto; padding: 1.25rem; max-width: 90rem; color: var(--ink);
   background: var(--ground); font: 15px/1.5 system-ui, sans-serif; }
+body { overflow-wrap: anywhere; }
 header { display: flex; gap: 1rem; align-items: baseline; justify-content: space-between; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p { margin: .3rem 0; max-width: 68rem; } .soft { color: var(--soft); }
 .verdict { margin: 1rem 0; padding: .8rem 1rem; background: var(--band);
   border-left: 4px solid var(--accent); border-radius: 4px; }
 .verdict p:first-child { font-weight: 600; font-size: 1.05rem; }
+.controls label { min-width: 0; max-width: 100%; } select { min-width: 0; width: 14rem; }
 .controls { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: center;
   margin: 1rem 0 .3rem; }
 label { display: inline-flex; gap: .5rem; align-items: center; color: var(--soft); }
@@ -29,7 +31,8 @@ button { cursor: pointer; } button:hover, select:hover { border-color: var(--acc
 #legend button { display: inline-flex; gap: .4rem; align-items: center; border-radius: 1rem;
   padding: .1rem .6rem; font-size: .87rem; }
 #legend button[aria-pressed=false] { opacity: .4; text-decoration: line-through; }
-#legend svg { width: 14px; height: 14px; }
+#legend button { max-width: 100%; } #legend svg { flex: none; width: 14px; height: 14px; }
+#legend span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 aside { min-width: 0; overflow-wrap: anywhere; } aside h2 { margin-top: 0; }
 aside ul { padding-left: 1.1rem; margin: .4rem 0; } aside li { margin: .25rem 0; }
 aside .near { display: flex; flex-direction: column; gap: .3rem; align-items: stretch; }
@@ -50,7 +53,7 @@ const atlas = JSON.parse(document.getElementById('atlas').textContent);
 const el = (id) => document.getElementById(id);
 const P = atlas.points, users = atlas.users, few = users.length <= 300;
 const gl = document.createElement('canvas').getContext('webgl') !== null;
-const KIND = users.length > 1500 && gl ? 'scattergl' : 'scatter';
+const KIND = atlas.crowd && gl ? 'scattergl' : 'scatter';
 const state = {colour: 0, step: atlas.steps - 1, picked: -1, hidden: new Set()};
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const make = (tag, text) => { const one = document.createElement(tag);
@@ -90,7 +93,8 @@ function linkPairs() {
 }
 function trailPairs() {
   const found = [];
-  const from = state.picked >= 0 ? [state.picked] : few ? users.map((_, user) => user) : [];
+  const all = users.length <= 15;
+  const from = state.picked >= 0 ? [state.picked] : all ? users.map((_, user) => user) : [];
   for (const user of from) {
     const rows = users[user].rows.filter((row) => P.step[row] <= state.step && P.x[row] !== null);
     if (!visible(spots[user][2])) continue;
@@ -148,7 +152,7 @@ let moving = 0;
 function move() {
   cancelAnimationFrame(moving);
   const goal = aim(), start = spots, begin = performance.now();
-  const still = users.length > 1500 || matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const still = atlas.crowd || matchMedia('(prefers-reduced-motion: reduce)').matches;
   const frame = (now) => {
     const t = still ? 1 : Math.min(1, (now - begin) / 600), s = t * t * (3 - 2 * t);
     spots = goal.map(([x, y, row], user) => {
@@ -193,7 +197,8 @@ function panel() {
   box.replaceChildren();
   if (state.picked < 0) {
     box.append(make('h2', 'Pick a persona'), make('p', 'Hover over a point to see what is ' +
-      'claimed of a user, click it to see its nearest neighbours. Drag to move, scroll to zoom.'));
+      'claimed of a user, click it to see its nearest neighbours and where it was before. ' +
+      'Drag to move, scroll to zoom.'));
     return;
   }
   const user = users[state.picked], row = rowOf(state.picked, state.step);

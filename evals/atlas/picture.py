@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from persona_agent.errors import MissingExtraError
-from persona_agent.evals.atlas.figure import MANY_LINES, links, rows_at
+from persona_agent.evals.atlas.figure import links, rows_at
 from persona_agent.evals.atlas.look import CLUSTER, Colouring, caption, colourings, short, sizes
 from persona_agent.evals.atlas.records import Atlas
 
-NAMED = 30
+NAMED = 15
 MARKS = {
     "circle": "o",
     "square": "s",
@@ -71,7 +71,7 @@ def _lines(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str])
     ends = [_places(atlas, pair) for pair in links(atlas, shown)]
     pairs = [np.column_stack(pair) for pair in ends]
     area.add_collection(LineCollection(pairs, colors=theme["line"], linewidths=0.7, zorder=1))
-    trails = [np.array(trail) for trail in _trails(atlas)] if len(shown) <= MANY_LINES else []
+    trails = [np.array(trail) for trail in _trails(atlas)] if len(shown) <= NAMED else []
     area.add_collection(
         LineCollection(
             trails, colors=theme["soft"], linewidths=0.8, linestyles=":", alpha=0.5, zorder=1

@@ -87,23 +87,8 @@ def _p_value(
     for _ in range(permutations):
         rank = generator.permutation(users)
         values = [
-            _rand_index(here, there[np.argsort(np.argsort(rank[known]))])
+            adjusted_rand(here, there[np.argsort(np.argsort(rank[known]))])
             for known, here, there in pairs
         ]
         reached += float(np.mean(values)) >= observed - 1e-9
     return (1 + reached) / (1 + permutations)
-
-
-def _rand_index(first: Labels, second: Labels) -> float:
-    """Return the adjusted Rand index; scikit-learn's checks would take most of the time here."""
-    width = int(second.max()) + 1
-    table = np.bincount(first * width + second, minlength=width * (int(first.max()) + 1))
-    cells = table.reshape(-1, width).astype(np.float64)
-
-    def pairs_in(counts: np.typing.NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1) / 2).sum())
-
-    rows, columns = pairs_in(cells.sum(axis=1)), pairs_in(cells.sum(axis=0))
-    expected = rows * columns / (len(first) * (len(first) - 1) / 2)
-    largest = (rows + columns) / 2
-    return 1.0 if largest == expected else (pairs_in(cells) - expected) / (largest - expected)

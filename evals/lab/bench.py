@@ -36,8 +36,9 @@ class Card(Record):
 class LabBench:
     """The set-up of a run.
 
-    ``critic`` is the model inside repairs and losses. The judges report, so the critic must not be
-    one of them; only with a single model for everything (``independent`` is False then) it is.
+    ``critic`` is the model inside repairs and losses, the judges are those that report. They have
+    to be other models; with a single one for everything ``independent`` is False, and the
+    findings say so.
     """
 
     actor: LanguageModel
@@ -55,8 +56,8 @@ class LabBench:
 
     @property
     def independent(self) -> bool:
-        """Whether the judges are others than those who play and repair."""
-        return all(judge is not self.critic and judge is not self.actor for judge in self.models)
+        """Whether the judges are other models than those who play and repair."""
+        return not {self.actor.name, self.critic.name} & {judge.name for judge in self.models}
 
     @property
     def models(self) -> tuple[LanguageModel, ...]:

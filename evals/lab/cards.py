@@ -13,7 +13,8 @@ from persona_agent.errors import InputError
 from persona_agent.evals.demo_data import load_demo_users
 from persona_agent.evals.lab.bench import Card
 from persona_agent.evals.lab.people import STATEMENTS
-from persona_agent.schema import Episode, Persona
+from persona_agent.persona import render
+from persona_agent.schema import Claim, Episode, Persona, Section
 
 
 def demo_cards() -> list[Card]:
@@ -37,6 +38,15 @@ def persona_card(user_id: str, persona: Persona, episodes: Sequence[Episode]) ->
             f"(persona-agent optimize --user {user_id})"
         )
     return Card(user_id=user_id, statements=statements, episodes=tuple(episodes))
+
+
+def shown(user_id: str, statements: Sequence[str]) -> str:
+    """Return statements as the agent shows a persona to a model that decides."""
+    claims = tuple(
+        Claim(section=Section.CONTEXT, text=statement[:1_000], origin="user")
+        for statement in statements
+    )
+    return render(Persona(user_id=user_id, claims=claims))
 
 
 def read_cards(path: Path) -> list[Card]:

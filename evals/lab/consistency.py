@@ -140,3 +140,29 @@ def evidence_weights(contradicting: Sequence[bool], said: Sequence[int], drawn: 
     return [
         -hits / drawn if wrong else 1.0 for wrong, hits in zip(contradicting, said, strict=True)
     ]
+
+
+def consistency_loss(
+    to_persona: float | None,
+    to_itself: float | None,
+    answered: float | None,
+    *,
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> float | None:
+    """Return ``sum w (1 - C) / sum w`` over the scores that are known, 0 (best) to 1.
+
+    Args:
+        to_persona: prompt-to-line, 0 to 1; None where nothing could be judged.
+        to_itself: line-to-line by lines, 0 to 1.
+        answered: share of the questions about the persona answered by the key, 0 to 1.
+        weights: of the three, 0 or more.
+
+    The judges in this loss must not be those that report on its result.
+    """
+    known = [
+        (weight, score)
+        for weight, score in zip(weights, (to_persona, to_itself, answered), strict=True)
+        if score is not None and weight > 0
+    ]
+    total = sum(weight for weight, _ in known)
+    return sum(weight * (1 - score) for weight, score in known) / total if known else None

@@ -19,7 +19,7 @@ from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
 from persona_agent.persona.contradiction import ContradictionReader
-from persona_agent.persona.rerank import without_contradictions
+from persona_agent.persona.rerank import Floats, without_contradictions
 from persona_agent.protocols import Embedder
 
 FILES = ("valid_attributes.jsonl", "valid_havenot.jsonl", "valid_likedislike.jsonl")
@@ -71,7 +71,7 @@ def _ranking(name: str, row: dict[str, object]) -> Ranking:
     )
 
 
-def similarity_scores(items: Sequence[Ranking], embedder: Embedder) -> list[np.ndarray]:  # type: ignore[type-arg]
+def similarity_scores(items: Sequence[Ranking], embedder: Embedder) -> list[Floats]:
     """Return for each item the plain scores of its candidates, higher is better."""
     texts = list(
         dict.fromkeys(
@@ -93,7 +93,7 @@ async def measure(bench: LabBench) -> Findings:
     items = read_rankings(bench.path("dnli_eval"))
     plain = similarity_scores(items, bench.embedder)
     firsts = [np.argsort(-scores, kind="stable")[:DEPTH] for scores in plain]
-    if any(model.name == "offline" for model in bench.models):
+    if bench.judges.reader is None and any(model.name == "offline" for model in bench.models):
         # One large batch is several times faster than one call for each candidate.
         ContradictionReader(bench.embedder).prepare(
             [one.candidates[i] for one, first in zip(items, firsts, strict=True) for i in first]
@@ -124,7 +124,18 @@ async def measure(bench: LabBench) -> Findings:
     return Findings(
         figures=tuple(_figures(before, after, clusters, bench.seed)),
         verdicts=tuple(verdicts),
-        notes=("Constants were chosen on the even lines of each file; these are the odd lines.",),
+        notes=_notes(bench),
+    )
+
+
+def _notes(bench: LabBench) -> tuple[str, ...]:
+    if bench.judges.reader is not None:
+        return ("Contradictions are those of the inference model.",)
+    if all(model.name != "offline" for model in bench.models):
+        return ()
+    return (
+        "Two constants of the offline reader were chosen on the even lines; these are the odd "
+        "lines, with other conversations but mostly the same facts.",
     )
 
 

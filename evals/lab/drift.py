@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from persona_agent.errors import ModelAnswerError
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
+from persona_agent.evals.lab.cards import shown
 from persona_agent.evals.lab.consistency import (
     LineCheck,
     check_lines,
+    contradicted,
     line_to_line,
     pairs_in_conflict,
     prompt_to_line,
@@ -17,6 +19,7 @@ from persona_agent.evals.lab.consistency import (
 )
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.judges import disagreement
+from persona_agent.evals.lab.listener import flipped
 from persona_agent.evals.lab.results import Figure, Findings, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, RepairedSpeaker, Speaker, talk
 from persona_agent.evals.lab.survival import first_loss, half_life, survival_curve
@@ -47,7 +50,7 @@ async def ask_persona(
         text = f"Which of these is true of the speaker 'persona'?\n{conversation(lines)}"
         inputs = DecideInputs(
             query=Query(text=text, options=tuple(options), task="lab"),
-            persona="" if inferred else "\n".join(f"- {one}" for one in card.statements),
+            persona="" if inferred else shown(card.user_id, card.statements),
         )
         try:
             choice = (await bench.actor.ask(DECIDE, inputs)).choice
@@ -56,6 +59,33 @@ async def ask_persona(
         else:
             found.append(float(options[choice - 1] == statement))
     return found
+
+
+async def planted(bench: LabBench) -> list[Figure]:
+    """Return how many contradictions by hand the judges find, and how many they see in nothing.
+
+    A consistency of 1 by judges who find no contradiction is worth nothing.
+    """
+    found: list[float | None] = []
+    alarms: list[float | None] = []
+    names = []
+    for card in bench.cards:
+        for statement in card.statements:
+            against = contradicted(await bench.judges.relate(flipped(statement), card.statements))
+            same = contradicted(await bench.judges.relate(statement, card.statements))
+            found.append(None if against is None else float(against))
+            alarms.append(None if same is None else float(same))
+            names.append(card.user_id)
+    return [
+        figure("check: planted contradictions found",
+               mean_interval(found, names, seed=bench.seed),
+               "share of statements, each turned round, that the judges call a contradiction; "
+               "where it is low, the consistency above is overstated", better="higher",
+               asked=len(found)),
+        figure("check: false alarms", mean_interval(alarms, names, seed=bench.seed),
+               "share of true statements that the judges call a contradiction", better="lower",
+               asked=len(alarms)),
+    ]  # fmt: skip
 
 
 class _Arm:
@@ -103,6 +133,7 @@ async def measure(bench: LabBench) -> Findings:
     if not bench.independent:
         notes.append("Judge, critic and speaker are one model: agreement with itself, not truth.")
     found = [_figures(arm, bench) for arm in (plain, repaired)]
+    checks = await planted(bench)
     before, names = plain.holding()
     after, _ = repaired.holding()
     change = figure(
@@ -118,7 +149,7 @@ async def measure(bench: LabBench) -> Findings:
         for verdict in verdicts(f"{arm.name}, {user},", checks)
     ]
     return Findings(
-        figures=(*found[0], *found[1], change), verdicts=tuple(listed), notes=tuple(notes)
+        figures=(*found[0], *found[1], change, *checks), verdicts=tuple(listed), notes=tuple(notes)
     )
 
 

@@ -122,7 +122,7 @@ async def examine(bench: LabBench, work: Sequence[tuple[Card, Asked]]) -> Findin
                     gaps.append(float(max(given) - min(given)))
                 verdicts.append(
                     Verdict(item=f"{card.user_id}, {task.name}: {question[:100]}",
-                            verdict=invalid(answer) and "invalid" or "graded",
+                            verdict="invalid" if invalid(answer) else "graded" if grades else "",
                             score=scores[task.name][-1], evidence=grades[0][1] if grades else "",
                             votes=tuple(str(score) for score, _ in grades))
                 )  # fmt: skip

@@ -22,6 +22,7 @@ from persona_agent.errors import (
     ModelCannotError,
     ModelError,
 )
+from persona_agent.persona.contradiction import RelationReader
 from persona_agent.prompts.lab import (
     DISCOURSE,
     LISTEN,
@@ -75,11 +76,15 @@ def majority(votes: Sequence[tuple[str, str]]) -> Opinion:
 
 @dataclass(frozen=True)
 class Panel:
-    """Judge models, and the votes that each has on a question."""
+    """Judge models, the votes that each has on a question, and a reader of contradictions.
+
+    Where there is a reader (an inference model), it alone relates utterances to statements.
+    """
 
     models: tuple[LanguageModel, ...]
     votes: int = 1
     seed: int = 0
+    reader: RelationReader | None = None
 
     async def ballots(
         self, ask: Callable[[LanguageModel, random.Random], Awaitable[T]], about: str
@@ -118,6 +123,9 @@ class Panel:
         """Return how an utterance relates to each statement about its speaker."""
         if not statements:
             return []
+        if self.reader is not None:
+            read = await asyncio.to_thread(self.reader.relate, utterance, list(statements))
+            return [majority([(one.verdict, one.evidence)]) for one in read]
 
         async def ask(model: LanguageModel, order: random.Random) -> list[tuple[str, str]]:
             places = order.sample(range(len(statements)), len(statements))

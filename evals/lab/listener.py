@@ -46,7 +46,8 @@ def contradicted_twin(card: Card, order: random.Random) -> str:
 def hardest(card: Card, others: Sequence[Card], embedder: Embedder) -> Card:
     """Return the nearest other persona that contradicts this one somewhere; else the nearest."""
     vectors = embedder.embed([card.text, *(other.text for other in others)])
-    nearest = [others[i] for i in np.argsort(-(vectors[1:] @ vectors[0]), kind="stable")]
+    order: list[int] = np.argsort(-(vectors[1:] @ vectors[0]), kind="stable").tolist()
+    nearest = [others[place] for place in order]
     reader = ContradictionReader(embedder)
     for other in nearest:
         for statement in other.statements:

@@ -17,8 +17,12 @@ def value_text(one: Figure) -> str:
     """Return a figure's value with its interval, "unknown" where there is none."""
     if one.value is None:
         return "unknown"
-    bounds = "" if one.ci95 is None else f" [{one.ci95[0]:.2f}, {one.ci95[1]:.2f}]"
-    return f"{one.value:.2f}{bounds}"
+    bounds = "" if one.ci95 is None else f" [{_number(one.ci95[0])}, {_number(one.ci95[1])}]"
+    return f"{_number(one.value)}{bounds}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if 0 < abs(value) < 0.05 else f"{value:.2f}"
 
 
 def count_text(one: Figure) -> str:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from persona_agent.evals.lab.bench import Experiment, LabBench
+from persona_agent.evals.lab.cards import shown
 from persona_agent.evals.lab.divergence import jensen_shannon, shares
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.results import Findings, Verdict, figure
@@ -86,7 +87,7 @@ async def trait_score(bench: LabBench, trait: Trait, statements: Sequence[str]) 
     for text, high in trait.items:
         inputs = DecideInputs(
             query=Query(text=f"How far is this true of you: {text}", options=AGREEMENT, task="lab"),
-            persona="\n".join(f"- {one}" for one in statements),
+            persona=shown("lab", statements),
         )
         degree = (await bench.actor.ask(DECIDE, inputs)).choice
         scores.append(degree if high else 6 - degree)
@@ -113,7 +114,8 @@ async def answer_shares(
 
 def escalations(item: Opposed, filler: Sequence[str]) -> dict[str, tuple[str, tuple[Case, ...]]]:
     """Return the means to let the persona win, the weakest first, as (persona, past cases)."""
-    among = "\n".join(f"- {one}" for one in (*filler, item.statement, *filler))
+    half = len(filler) // 2
+    among = shown("lab", (*filler[:half], item.statement, *filler[half:]))
     past = (Case(query=item.example, outcome=item.implied, task="lab"),)
     return {
         "stated among others": (among, ()),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
 from persona_agent.evals.lab.divergence import (
+    Floats,
     discriminator_auc,
     distinct,
     jensen_shannon,
@@ -106,7 +105,7 @@ async def _realism(
     bench: LabBench,
     real: Sequence[tuple[Card, Episode]],
     simulated: Sequence[str],
-    vectors: np.ndarray,  # type: ignore[type-arg]
+    vectors: Floats,
 ) -> tuple[list[Figure], list[Verdict]]:
     made = bench.embedder.embed(simulated).astype(float)
     texts = [one.query.text for _, one in real]

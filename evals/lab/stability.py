@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
+from persona_agent.evals.lab.cards import shown
 from persona_agent.evals.lab.results import Figure, Findings, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker
 from persona_agent.evals.lab.variance import (
@@ -52,7 +53,7 @@ TEXTS = (
 async def _chosen(bench: LabBench, card: Card, text: str, options: tuple[str, ...]) -> str:
     inputs = DecideInputs(
         query=Query(text=text, options=options, task="lab"),
-        persona="\n".join(f"- {one}" for one in card.statements),
+        persona=shown(card.user_id, card.statements),
     )
     return options[(await bench.actor.ask(DECIDE, inputs)).choice - 1]
 

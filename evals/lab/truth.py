@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 
-class Bullshit(NamedTuple):
+@dataclass(frozen=True)
+class Bullshit:
     """``index`` is 0 (beliefs decide what is asserted) to 1 (they do not matter).
 
     ``correlation`` tells truth (above 0) from systematic lies (below 0), which share an index.

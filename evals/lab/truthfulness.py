@@ -60,6 +60,23 @@ async def grounding(
     return supported, denied, verdicts
 
 
+def bought_with_invention(
+    consistency: tuple[float | None, float | None],
+    grounded: tuple[float | None, float | None],
+    *,
+    tolerance: float = 0.0,
+) -> bool | None:
+    """Return whether consistency rose while groundedness fell; each is (before, after), 0 to 1.
+
+    None where one of the four is unknown: such a change must not be accepted on consistency alone.
+    """
+    was, now = consistency
+    known, left = grounded
+    if was is None or now is None or known is None or left is None:
+        return None
+    return now > was and left < known - tolerance
+
+
 async def _beliefs(bench: LabBench, card: Card) -> tuple[list[bool], list[float]]:
     order = random.Random(f"{bench.seed}:{card.user_id}")
     foreign = [text for other in bench.distractors(card) for text in other.statements]
@@ -110,10 +127,11 @@ async def measure(bench: LabBench) -> Findings:
 
 def _bullshit(pairs: Sequence[tuple[list[bool], list[float]]], seed: int) -> list[Figure]:
     def over(chosen: Sequence[int]) -> tuple[float, float]:
-        return bullshit_index(
+        found = bullshit_index(
             [said for i in chosen for said in pairs[i][0]],
             [belief for i in chosen for belief in pairs[i][1]],
         )
+        return found.index, found.correlation
 
     index, sign = over(range(len(pairs)))
     drawn = [

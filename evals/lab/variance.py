@@ -18,6 +18,7 @@ from persona_agent.evals.statistics import Interval, interval
 Floats = npt.NDArray[np.float64]
 PERMUTATIONS = 999
 RESAMPLES = 1000
+SAME_TEXT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def category_distances(labels: npt.NDArray[np.str_]) -> Floats:
 def text_distances(vectors: Floats) -> Floats:
     """Return ``1 - cosine`` of unit vectors of shape (personas, items, runs, dimension)."""
     by_item = np.moveaxis(vectors, 1, 0)
-    return np.asarray(1 - np.einsum("qprd,qsud->qprsu", by_item, by_item))
+    apart = 1 - np.einsum("qprd,qsud->qprsu", by_item, by_item)
+    # Vectors have the precision of float32, so that equal texts come out at about 1e-8.
+    return np.where(apart < SAME_TEXT, 0.0, apart)
 
 
 def stability(distances: Floats) -> Stability:

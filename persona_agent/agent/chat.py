@@ -70,7 +70,13 @@ class Chat:
             built_in_tools(memory, wikipedia=settings.wikipedia, timeout=settings.timeout),
             timeout=settings.timeout,
         )
-        self._steps = Steps(memory, model, self._tools, persona_tokens=settings.persona_tokens)
+        self._steps = Steps(
+            memory,
+            model,
+            self._tools,
+            persona_tokens=settings.persona_tokens,
+            keep_secrets=settings.keep_secrets,
+        )
 
     def add_tool(self, tool: Tool, run: ToolFunction) -> None:
         """Offer the model another tool. Raises InputError when there is one of that name."""

@@ -6,6 +6,7 @@ which is what keeps simulation and evaluation from seeing the future.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import datetime
 
 import numpy as np
@@ -15,7 +16,7 @@ from persona_agent.agent.superseded import current
 from persona_agent.persona import outcome_statistics, render
 from persona_agent.prompts import Case
 from persona_agent.protocols import Embedder, EpisodeStore
-from persona_agent.schema import Persona, Query, Recalled
+from persona_agent.schema import Persona, Query, Recalled, TaskStatistics
 from persona_agent.schema.base import Record
 
 MOST_RECALLED = 200
@@ -35,12 +36,26 @@ class Context(Record):
 
 
 class ContextBuilder:
-    """Builds contexts from memory. Blocking (store and embedder); call it off the event loop."""
+    """Builds contexts from memory. Blocking (store and embedder); call it off the event loop.
 
-    def __init__(self, episodes: EpisodeStore, embedder: Embedder, *, persona_tokens: int) -> None:
+    With ``snapshot`` the memory is read once for each question and moment, however many personas
+    and policies are tried on it: for simulation, which asks of a past that stays as it was.
+    """
+
+    def __init__(
+        self,
+        episodes: EpisodeStore,
+        embedder: Embedder,
+        *,
+        persona_tokens: int,
+        snapshot: bool = False,
+    ) -> None:
         self._episodes = episodes
         self._embedder = embedder
         self._persona_tokens = persona_tokens
+        self._snapshot = snapshot
+        self._found: dict[Hashable, list[Recalled]] = {}
+        self._counted: dict[Hashable, tuple[TaskStatistics, ...]] = {}
 
     def build(
         self,
@@ -65,12 +80,29 @@ class ContextBuilder:
         if persona.policy.recalled:
             if vector is None:
                 vector = self._embedder.embed([query.text])[0]
-            recalled = self._recalled(persona, query, vector, before)
+            recalled = self._remembered(persona, query, vector, before)
         return Context(
             persona_version=persona.version,
             persona_text=self.text(persona, query, before=before),
             recalled=tuple(recalled),
         )
+
+    def _remembered(
+        self,
+        persona: Persona,
+        query: Query,
+        vector: npt.NDArray[np.float32],
+        before: datetime | None,
+    ) -> list[Recalled]:
+        policy = persona.policy
+        what = (policy.recalled, policy.blend, policy.drop_superseded)
+        key = (persona.user_id, query.text, query.task_name, before, what)
+        if key in self._found:
+            return self._found[key]
+        found = self._recalled(persona, query, vector, before)
+        if self._snapshot:
+            self._found[key] = found
+        return found
 
     def _recalled(
         self,
@@ -103,8 +135,18 @@ class ContextBuilder:
         of its own moment, so that an outcome recorded a second ago already counts.
         """
         if persona.policy.show_statistics:
-            known = self._episodes.timeline(
-                persona.user_id, before=before, task=query.task_name, with_outcome=True
-            )
-            persona = persona.model_copy(update={"statistics": outcome_statistics(known)})
+            counted = self._statistics(persona.user_id, query.task_name, before)
+            persona = persona.model_copy(update={"statistics": counted})
         return render(persona, max_tokens=self._persona_tokens)
+
+    def _statistics(
+        self, user_id: str, task: str, before: datetime | None
+    ) -> tuple[TaskStatistics, ...]:
+        key = (user_id, task, before)
+        if key in self._counted:
+            return self._counted[key]
+        known = self._episodes.timeline(user_id, before=before, task=task, with_outcome=True)
+        counted = outcome_statistics(known)
+        if self._snapshot:
+            self._counted[key] = counted
+        return counted

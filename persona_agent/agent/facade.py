@@ -18,6 +18,7 @@ from persona_agent.agent.inputs import explain, valid_user
 from persona_agent.agent.learning_calls import LearningCalls
 from persona_agent.agent.memory_calls import MemoryCalls
 from persona_agent.agent.persona_calls import PersonaCalls, no_persona
+from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.simulate import Simulator
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
 from persona_agent.agent.tools import ToolFunction
@@ -74,7 +75,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
         )
         self._optimizer = PersonaOptimizer(
-            evaluate=Simulator(
+            simulator=lambda: Simulator(
                 memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
             ),
             model=model,
@@ -153,8 +154,9 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         """Store many interactions, all or nothing; return how many were new."""
 
         def store() -> int:
-            vectors = self.memory.embedder.embed([episode.query.text for episode in episodes])
-            return len(self.memory.episodes.add(episodes, vectors))
+            kept = episodes if self.settings.keep_secrets else [clean(one) for one in episodes]
+            vectors = self.memory.embedder.embed([episode.query.text for episode in kept])
+            return len(self.memory.episodes.add(kept, vectors))
 
         return await asyncio.to_thread(store) if episodes else 0
 
@@ -179,6 +181,9 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             said = Feedback.model_validate({"thumb": thumb, "comment": comment})
         except ValidationError as error:
             raise InputError(explain(error)) from None
+        if not self.settings.keep_secrets:
+            said = said.model_copy(update={"comment": without_secrets(said.comment)})
+            outcome = None if outcome is None else without_secrets(outcome)
         told = await asyncio.to_thread(
             self.memory.episodes.set_outcome,
             user,

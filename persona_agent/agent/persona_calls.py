@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from persona_agent.agent.inputs import explain, valid_user
+from persona_agent.agent.secrets import without_secrets
 from persona_agent.agent.sync import LoopThread, blocking
 from persona_agent.errors import InputError, NotFoundError
 from persona_agent.memory import Memory
@@ -85,7 +86,7 @@ class PersonaCalls:
             known = ", ".join(Section)
             raise InputError(f"unknown section {section!r}; known: {known}") from None
         return await self._curate(
-            user, lambda p: curation.state_claim(p, text, section=place, scope=scope)
+            user, lambda p: curation.state_claim(p, self._kept(text), section=place, scope=scope)
         )
 
     async def correct_claim(
@@ -99,7 +100,7 @@ class PersonaCalls:
             ConflictError: the persona changed in between; nothing was written.
         """
         return await self._curate(
-            user, lambda p: curation.correct_claim(p, claim_id, text, scope=scope)
+            user, lambda p: curation.correct_claim(p, claim_id, self._kept(text), scope=scope)
         )
 
     async def pin_claim(self, user: str, claim_id: str, pinned: bool = True) -> Persona:
@@ -121,6 +122,9 @@ class PersonaCalls:
             )
         except ValidationError as error:
             raise InputError(explain(error)) from None
+
+    def _kept(self, text: str) -> str:
+        return text if self.settings.keep_secrets else without_secrets(text)
 
     def _write(self, user: str, make: Callable[[Persona | None], Persona]) -> Persona:
         """Store the version made from the one in use, unless that one changed meanwhile."""

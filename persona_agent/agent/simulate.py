@@ -19,6 +19,8 @@ class Simulator:
     For each episode the memory holds only what is strictly before it. Calls run concurrently;
     the model's own limit bounds them. An answer that fails becomes an unscored trial with the
     error in it; a spent budget or the kill switch ends the whole evaluation.
+
+    It reads the memory once: make one for each optimization.
     """
 
     def __init__(
@@ -30,7 +32,9 @@ class Simulator:
     ) -> None:
         self._episodes = episodes
         self._embedder = embedder
-        self._contexts = ContextBuilder(episodes, embedder, persona_tokens=persona_tokens)
+        self._contexts = ContextBuilder(
+            episodes, embedder, persona_tokens=persona_tokens, snapshot=True
+        )
 
     async def __call__(
         self, persona: Persona, episodes: Sequence[Episode], model: LanguageModel

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from persona_agent.agent.chat_prompt import ChatInputs, chat_messages, memory_line
 from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.tools import Toolbox
 from persona_agent.errors import ModelAnswerError, ModelRefusalError
 from persona_agent.llm import limit
@@ -71,11 +72,18 @@ class Steps:
     """The steps of a turn, over one memory, one model and one set of tools."""
 
     def __init__(
-        self, memory: Memory, model: LanguageModel, tools: Toolbox, *, persona_tokens: int
+        self,
+        memory: Memory,
+        model: LanguageModel,
+        tools: Toolbox,
+        *,
+        persona_tokens: int,
+        keep_secrets: bool,
     ) -> None:
         self._memory = memory
         self._model = model
         self._tools = tools
+        self._keep_secrets = keep_secrets
         self._contexts = ContextBuilder(
             memory.episodes, memory.embedder, persona_tokens=persona_tokens
         )
@@ -199,8 +207,8 @@ class Steps:
         """Settle the answer and what the thread keeps of this turn."""
         answer = turn.reply.content.strip()
         said: tuple[Said, ...] = (
-            {"role": "user", "content": turn.text, "episode": turn.episode_id},
-            {"role": "assistant", "content": answer, "episode": turn.episode_id},
+            {"role": "user", "content": self._kept(turn.text), "episode": turn.episode_id},
+            {"role": "assistant", "content": self._kept(answer), "episode": turn.episode_id},
         )
         return replace(turn, answer=answer, history=keep((*turn.history, *said)))
 
@@ -216,10 +224,14 @@ class Steps:
         )
 
         def store() -> None:
-            self._memory.episodes.add([episode], turn.vector[np.newaxis])
+            kept = episode if self._keep_secrets else clean(episode)
+            self._memory.episodes.add([kept], turn.vector[np.newaxis])
 
         await asyncio.to_thread(store)
         return turn
+
+    def _kept(self, text: str) -> str:
+        return text if self._keep_secrets else without_secrets(text)
 
 
 def keep(history: Sequence[Said]) -> tuple[Said, ...]:

@@ -93,11 +93,15 @@ def run(arguments: Namespace) -> int:
     """Build the atlas, judge it, write what was asked for."""
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
+    from persona_agent.errors import InputError
     from persona_agent.evals.atlas import Learner
     from persona_agent.llm import create_model
     from persona_agent.memory import create_embedder
 
     output = Output(arguments)
+    for file in _files(arguments):
+        if not file.absolute().parent.is_dir():
+            raise InputError(f"there is no folder for {str(file)!r}: name another file")
     settings = load_settings(arguments).with_default_cache()
     embedder = create_embedder(settings)
     model = create_model(settings, embedder)
@@ -291,5 +295,8 @@ def _write(arguments: Namespace, atlas: Atlas, verdict: Verdict | None, output: 
                 arguments.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}; name another file") from None
-    written = [arguments.out, *(one for one in (arguments.png, arguments.json) if one)]
-    output.note(f"written: {', '.join(str(one) for one in written)}")
+    output.note(f"written: {', '.join(str(file) for file in _files(arguments))}")
+
+
+def _files(arguments: Namespace) -> list[Path]:
+    return [file for file in (arguments.out, arguments.png, arguments.json) if file]

@@ -16,6 +16,8 @@ from persona_agent.cli import (
     data,
     decide,
     demo,
+    lab,
+    mcp,
     memory,
     optimize,
     persona,
@@ -35,10 +37,12 @@ COMMANDS = (
     persona,
     memory,
     evaluation,
+    lab,
     clusters,
     bench,
     ui,
     serve,
+    mcp,
     trace,
 )
 

@@ -1,4 +1,4 @@
-"""``persona-agent ui``: the Streamlit demo, in a process of its own."""
+"""``persona-agent ui``: the Streamlit app, in this command's own process."""
 
 from __future__ import annotations
 
@@ -6,24 +6,32 @@ from argparse import Namespace
 
 from persona_agent.cli.options import Subparsers, at_least, common_options
 
+BLUE, SKY = "#0072B2", "#56B4E9"
+"""Accents on light and dark ground, from the palette of the plots."""
+MEGABYTES = 20
+
 
 def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "ui",
         parents=[common_options(json=False)],
-        help="open the demo in a browser",
-        description="Open the demo in a browser. It listens on this machine only.",
+        help="open the app in a browser",
+        description="Open the app in a browser. It listens on this machine only.",
     )
     parser.add_argument("--port", metavar="N", type=at_least(1), default=8501, help="default: 8501")
     parser.add_argument("--headless", action="store_true", help="do not open a browser")
+    parser.add_argument(
+        "--visitors",
+        action="store_true",
+        help="give every browser tab a memory of its own, for several people at once",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: Namespace) -> int:
-    """Start Streamlit and wait for it."""
+    """Become Streamlit: with no process between, a signal to this one ends the app."""
     import os
-    import subprocess
     import sys
     from importlib.util import find_spec
     from pathlib import Path
@@ -35,15 +43,27 @@ def run(arguments: Namespace) -> int:
     package = find_spec("persona_agent.ui")
     places = list(package.submodule_search_locations or ()) if package else []
     script = Path(places[0] if places else "ui") / "app.py"
-    options = {
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += [part for option in _options(arguments).items() for part in option]
+    command += ["--", "--visitors"] if arguments.visitors else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, command, os.environ | _settings(arguments))
+
+
+def _options(arguments: Namespace) -> dict[str, str]:
+    return {
         "--server.port": str(arguments.port),
         "--server.address": "127.0.0.1",
         "--server.headless": str(arguments.headless).lower(),
+        "--server.maxUploadSize": str(MEGABYTES),
         "--browser.gatherUsageStats": "false",
+        "--logger.level": "warning",
+        "--client.toolbarMode": "viewer",
+        "--client.showErrorDetails": "type",
+        "--theme.light.primaryColor": BLUE,
+        "--theme.dark.primaryColor": SKY,
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
-    command += [part for option in options.items() for part in option]
-    return subprocess.run(command, env=os.environ | _settings(arguments), check=False).returncode
 
 
 def _settings(arguments: Namespace) -> dict[str, str]:

@@ -201,14 +201,15 @@ class PersonaBaseStore(BaseStore):
     # --- writing ------------------------------------------------------------------------------
 
     def _writes(self, ops: Sequence[PutOp]) -> list[Put]:
+        values = [_json(op) for op in ops]
         texts = [self._texts(op) for op in ops]
         matrix = self._embedder.embed([text for some in texts for text in some])
         puts, start = [], 0
-        for op, some in zip(ops, texts, strict=True):
+        for op, value, some in zip(ops, values, texts, strict=True):
             space, vectors = tuple(op.namespace), matrix[start : start + len(some)]
             if not space:
                 raise InputError("an item needs a namespace of at least one label")
-            puts.append(Put(self._owner(space), space, op.key, _json(op), vectors))
+            puts.append(Put(self._owner(space), space, op.key, value, vectors))
             start += len(some)
         return puts
 
@@ -249,9 +250,7 @@ def _fits(condition: MatchCondition, space: Space) -> bool:
     if len(space) < len(path):
         return False
     part = space[: len(path)] if condition.match_type == "prefix" else space[-len(path) :]
-    return not path or all(
-        wanted in ("*", label) for wanted, label in zip(path, part, strict=True)
-    )
+    return not path or all(wanted in ("*", label) for wanted, label in zip(path, part, strict=True))
 
 
 def _at(value: Mapping[str, Any], path: str) -> object:

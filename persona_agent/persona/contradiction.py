@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -98,6 +98,14 @@ class Relation:
     verdict: Verdict
     probability: float
     evidence: str = ""
+
+
+class RelationReader(Protocol):
+    """Tells how an utterance relates to statements about its speaker. Blocking."""
+
+    def relate(self, utterance: str, statements: Sequence[str]) -> list[Relation]:
+        """Return the relation to each statement, in order."""
+        ...
 
 
 @dataclass(frozen=True)

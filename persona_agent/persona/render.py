@@ -13,8 +13,8 @@ from persona_agent.schema import Claim, Persona, Section, TaskStatistics
 CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
 """A task with fewer tokens for its counts is left out."""
-FEW_OUTCOMES = 6
-RECURRING = 0.6
+FEW_OUTCOMES = 12
+RECURRING = 0.85
 """Most different outcomes, as a share of all, for their counts to be worth their tokens."""
 COUNTS_HEADING = "Outcomes so far"
 EXAMPLES_HEADING = "Telling examples"

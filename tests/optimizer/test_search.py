@@ -197,7 +197,7 @@ def _requests(model: ScriptedModel) -> list[tuple[str, object]]:
 
 def optimizer(model: LanguageModel, folder: Path) -> PersonaOptimizer:
     return PersonaOptimizer(
-        evaluate=evaluate,
+        simulator=lambda: evaluate,
         model=model,
         personas=SQLPersonaStore(folder / "personas.db"),
         journal_dir=folder / "journal",
@@ -235,7 +235,7 @@ async def test_a_write_in_between_is_not_overwritten(tmp_path: Path) -> None:
             engine._personas.put(Persona(user_id="ann", cause="host"), expected=None)
         return await evaluate(persona, episodes, model)
 
-    engine._evaluate = meddling
+    engine._simulator = lambda: meddling
     with pytest.raises(ConflictError):
         await engine.optimize("ann", history([3] * 20))
     latest = engine._personas.latest("ann")

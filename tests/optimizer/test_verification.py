@@ -7,6 +7,7 @@ from typing import Any
 
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.optimizer.verification import outdated, supported, verify
+from persona_agent.prompts import VerifyInputs
 from persona_agent.schema import Claim, Edit, EditOperation, Episode, Query, Section
 from persona_agent.testing import HashEmbedder, ScriptedModel
 
@@ -39,6 +40,7 @@ async def test_a_claim_is_checked_on_cases_that_it_does_not_rest_on() -> None:
     model = says({"claim": "C1", "supports": ["E1"]})
     kept, dropped = await supported([add("tea", "e0", "e1")], drinks(*["tea"] * 5), 12, model)
     (_, inputs) = model.requests[0]
+    assert isinstance(inputs, VerifyInputs)
     assert [case.episode_id for case in inputs.cases] == ["e2", "e3", "e4"]
     assert len(kept) == 1 and not dropped
 
@@ -71,7 +73,9 @@ async def test_a_claim_that_recent_outcomes_contradict_is_proposed_for_retiremen
     model = says({"claim": "C1", "contradicts": ["E1", "E2", "E3"]})
     (edit,) = await outdated(claims, drinks(*["coffee"] * 3), model, least=3)
     assert edit.claim_ids == (claims[0].id,) and edit.evidence == ("e0", "e1", "e2")
-    assert model.requests[0][1].claims == ("takes tea",)  # the user's own is not asked about
+    (_, inputs) = model.requests[0]
+    assert isinstance(inputs, VerifyInputs)
+    assert inputs.claims == ("takes tea",)  # the user's own is not asked about
 
 
 async def test_the_offline_model_reads_claims_as_it_does_when_it_answers() -> None:

@@ -134,7 +134,6 @@ class ModelServer(ThreadingHTTPServer):
         """Base URL of its API."""
         return f"http://127.0.0.1:{self.server_port}/v1"
 
-
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that gave up is what some tests are about."""
 

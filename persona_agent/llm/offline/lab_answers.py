@@ -30,7 +30,7 @@ from persona_agent.prompts.lab import (
 )
 from persona_agent.protocols import Embedder
 
-NOTHING_TO_SAY = "I cannot say anything about that."
+NOTHING_TO_SAY = "That is not known."
 BEARS_ON = 0.25
 """Cosine from which a statement bears on a message, a reply on the line before."""
 ANSWERS = 0.4

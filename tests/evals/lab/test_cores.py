@@ -165,9 +165,13 @@ def test_a_contradiction_costs_the_spread_of_the_best() -> None:
 
 def test_the_corners_of_the_bullshit_index() -> None:
     beliefs = [0.0, 0.0, 1.0, 1.0]
-    assert truth.bullshit_index([False, False, True, True], beliefs) == pytest.approx((0, 1))
-    assert truth.bullshit_index([True, True, False, False], beliefs) == pytest.approx((0, -1))
-    assert truth.bullshit_index([True, False, True, False], beliefs) == pytest.approx((1, 0))
+    for said, index, correlation in (
+        ([False, False, True, True], 0, 1),
+        ([True, True, False, False], 0, -1),
+        ([True, False, True, False], 1, 0),
+    ):
+        corner = truth.bullshit_index(said, beliefs)
+        assert (corner.index, corner.correlation) == pytest.approx((index, correlation))
     for said, believed in (([True] * 4, beliefs), ([True, False] * 2, [0.3] * 4), ([], [])):
         found = truth.bullshit_index(said, believed)
         assert math.isnan(found.index) and math.isnan(found.correlation)
