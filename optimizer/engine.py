@@ -15,7 +15,7 @@ from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.draft import draft_persona
 from persona_agent.optimizer.gates import compare, score
 from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
-from persona_agent.optimizer.policies import CANDIDATES
+from persona_agent.optimizer.policies import CANDIDATES, first_policy
 from persona_agent.optimizer.pool import Candidate, Pool, merged
 from persona_agent.optimizer.trials import Evaluate, Trials
 from persona_agent.optimizer.verification import outdated, supported
@@ -83,7 +83,8 @@ class Search:
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
         if all(claim.origin == "user" for claim in self.persona.claims):
             self.draft = await self._drafted(self._train)
-            self._best = Candidate(self.draft)
+            policy = first_policy(self._train)
+            self._best = Candidate(self.draft.model_copy(update={"policy": policy}))
             tell(Drafted(claims=self.draft.claims))
         self._noise = await self._trials.noise(
             self.persona, self._train[-self.config.batch_size :], self.config.confidence_weight

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from persona_agent.schema import ContextPolicy
+from collections import Counter
+from collections.abc import Sequence
+
+from persona_agent.schema import ContextPolicy, Episode
 
 FULL = ContextPolicy(recalled=8)
 RAG_STATISTICS = FULL.model_copy(update={"show_claims": False, "drop_superseded": False})
@@ -13,7 +16,7 @@ UNALIGNED = RAG.model_copy(update={"show_claims": True})
 SPARSE = ContextPolicy(recalled=1, show_demonstrations=True)  # few cases leave room for examples
 
 # The generic prompt and plain retrieval are always among the candidates, so that nobody is served
-# worse than with them. The first is the default: it is left only for a clear winner.
+# worse than with them.
 CANDIDATES: dict[str, ContextPolicy] = {
     "full": FULL,
     "no statistics": NO_STATISTICS,
@@ -23,3 +26,24 @@ CANDIDATES: dict[str, ContextPolicy] = {
     "rag": RAG,
     "generic": ContextPolicy.generic(),
 }
+
+SOME = 0.2
+"""Share of choices among new things for claims to be shown from the start."""
+
+
+def first_policy(history: Sequence[Episode]) -> ContextPolicy:
+    """Return the policy that a search begins with; it is left only for a clear winner.
+
+    Where the same options recur, counting and recall carry most, and claims have to earn their
+    place. Where some choices are among new things, only claims tell what these have in common.
+    """
+    offered = Counter(
+        (episode.query.task_name, option)
+        for episode in history
+        for option in set(episode.query.options)
+    )
+    new = sum(
+        bool(episode.query.options) and offered[episode.query.task_name, episode.outcome or ""] == 1
+        for episode in history
+    )
+    return FULL if new > SOME * len(history) else RAG_STATISTICS

@@ -17,7 +17,7 @@
         ├── ModelCallError           the call failed: time-out, rate limit, server or network error
         ├── ModelAnswerError         an answer came that cannot be used: prose, broken JSON, empty
         │   ├── ModelRefusalError    the model declined
-        │   └── ModelCannotError     the offline model has no way to answer this; it says what to set
+        │   └── ModelCannotError     beyond the offline model; the message says what to set
         ├── BudgetExceededError      a limit of calls, tokens or money is reached; nothing was sent
         ├── ModelCallsBlockedError   the kill switch is on
         └── UnseenRequestError       a replay met a request that it has no answer for

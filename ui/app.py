@@ -21,6 +21,7 @@ WIDE = ("Optimize", "Atlas", "Evidence")
 
 def main() -> None:
     """Draw the sidebar and the page that was picked."""
+    st.set_page_config(page_title="persona_agent", page_icon=ICON)
     page = st.navigation(
         {
             "Start": [

@@ -66,8 +66,8 @@ def has_clusters(finding: Finding) -> bool:
 def _headline(by: Found, structure: Sequence[Space]) -> str:
     if not structure:
         return (
-            "No structure. Personas of the same user, learned from different episodes, are no "
-            "more alike than those of different users."
+            "No structure. Nothing shows that personas of one user, learned from different "
+            "episodes, are more alike than those of different users."
         )
     best = max((by["learned", space].separation for space in structure), key=lambda s: s.own_auc)
     ci95 = best.own_auc_ci95 or (0.0, 1.0)

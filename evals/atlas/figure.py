@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from persona_agent.errors import InputError, MissingExtraError
+from persona_agent.errors import MissingExtraError
 from persona_agent.evals.atlas.look import (
     CLUSTER,
     CROWD,
     Colouring,
     cluster_name,
-    colourings,
+    colouring,
     hover_text,
     safe,
     short,
@@ -49,16 +49,14 @@ def figure(
         from plotly import graph_objects
     except ImportError:
         raise MissingExtraError("plotly", "atlas") from None
-    known = {one.title: one for one in colourings(atlas)}
-    if colour not in known:
-        raise InputError(f"there is no colouring {colour!r}; there are: {', '.join(known)}")
+    by = colouring(atlas, colour)
     shown = rows_at(atlas, step)
     drawn = graph_objects.Figure()
     _lines(drawn, atlas, shown, selected)
-    if known[colour].kind == "number":
-        _numbers(drawn, atlas, shown, known[colour])
+    if by.kind == "number":
+        _numbers(drawn, atlas, shown, by)
     else:
-        _categories(drawn, atlas, shown, known[colour])
+        _categories(drawn, atlas, shown, by)
     _lay_out(drawn, dark)
     return drawn
 

@@ -14,6 +14,8 @@ from persona_agent.evals.atlas.records import NONE, Stability, Vectors
 Labels = npt.NDArray[np.int64]
 
 MOST_CLUSTERS = 8
+MOST_OF_MANY = 16
+MANY = 400
 LEAST_MEMBERS = 3
 BOOTSTRAPS = 10
 DRAWN = 1_000
@@ -41,7 +43,7 @@ class Grouping:
         return next((one.agreement for one in self.stability if one.clusters == chosen), 0.0)
 
 
-def group(rows: Vectors, *, seed: int = 0, most: int = MOST_CLUSTERS) -> Grouping:
+def group(rows: Vectors, *, seed: int = 0) -> Grouping:
     """Cluster rows by k-means, with the number of clusters chosen by stability.
 
     For each number, pairs of bootstrap samples are clustered and every row is given to the nearest
@@ -52,10 +54,10 @@ def group(rows: Vectors, *, seed: int = 0, most: int = MOST_CLUSTERS) -> Groupin
     Args:
         rows: shape (n, dimension).
         seed: of all draws.
-        most: clusters at most.
     """
     distinct = len(np.unique(np.round(rows, 5), axis=0)) if len(rows) <= SAMPLE else len(rows)
-    largest = min(most, len(rows) // LEAST_MEMBERS, distinct - 1)
+    most = MOST_CLUSTERS if len(rows) < MANY else MOST_OF_MANY
+    largest = min(most, len(rows) // LEAST_MEMBERS, distinct)
     if largest < 2:
         centre = rows.mean(axis=0, keepdims=True) if len(rows) else rows[:0]
         return Grouping(np.zeros(len(rows), dtype=np.int64), centre, ())

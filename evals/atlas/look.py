@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from persona_agent.errors import InputError
 from persona_agent.evals.atlas.records import NONE, Atlas, Point
 from persona_agent.schema.base import Record
 
@@ -30,6 +31,8 @@ PALETTE = (
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon")
 GREY = "#8A9199"
 OTHERS = "circle-open"
+COLOURED = 2 * len(PALETTE)
+"""How many categories get a look; the second eight have the colours with other marks."""
 CLUSTER = "cluster"
 DENSE = "dense group (HDBSCAN)"
 SMALLEST, LARGEST = 7.0, 20.0
@@ -81,6 +84,14 @@ def colourings(atlas: Atlas) -> tuple[Colouring, ...]:
             labels = ["unknown" if value is None else str(value) for value in values]
             found.append(_by_label(key, labels, placed))
     return tuple(found)
+
+
+def colouring(atlas: Atlas, title: str) -> Colouring:
+    """Return the colouring with this title. Raises InputError when there is none."""
+    known = {one.title: one for one in colourings(atlas)}
+    if title not in known:
+        raise InputError(f"there is no colouring {title!r}; there are: {', '.join(known)}")
+    return known[title]
 
 
 def sizes(atlas: Atlas) -> list[float]:
@@ -144,12 +155,9 @@ def _by_label(
     counts = Counter(label for label, there in zip(labels, placed, strict=True) if there)
     ranked = [name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
     wanted = [name for name in (order or ranked) if name in counts]
-    shown = list(dict.fromkeys(wanted))[: len(PALETTE)]
+    shown = list(dict.fromkeys(wanted))[:COLOURED]
     number = {name: place for place, name in enumerate(shown)}
-    categories = [
-        Category(label=name, color=PALETTE[place], mark=MARKS[place], count=counts[name])
-        for name, place in number.items()
-    ]
+    categories = [_category(name, place, counts[name]) for name, place in number.items()]
     rest = sum(count for name, count in counts.items() if name not in number)
     if rest:
         other = "in no group" if order is not None else "others"
@@ -160,6 +168,12 @@ def _by_label(
         categories=tuple(categories),
         values=tuple(float(number.get(label, len(shown))) for label in labels),
     )
+
+
+def _category(label: str, place: int, count: int) -> Category:
+    turn, colour = divmod(place, len(PALETTE))
+    mark = MARKS[(colour + 3 * turn) % len(MARKS)]
+    return Category(label=label, color=PALETTE[colour], mark=mark, count=count)
 
 
 def _is_number(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from persona_agent.errors import MissingExtraError
 from persona_agent.evals.atlas.figure import links, rows_at
-from persona_agent.evals.atlas.look import CLUSTER, Colouring, caption, colourings, short, sizes
+from persona_agent.evals.atlas.look import CLUSTER, Colouring, caption, colouring, short, sizes
 from persona_agent.evals.atlas.records import Atlas
 
 NAMED = 15
@@ -38,6 +39,7 @@ def save_picture(
     """Write the map as PNG (or what the name ends in), with the trails of earlier versions.
 
     Raises:
+        InputError: there is no such colouring.
         MissingExtraError: matplotlib is not installed.
         OSError: the file cannot be written.
     """
@@ -53,15 +55,14 @@ def save_picture(
     area.set_axis_off()
     area.set_aspect("equal", adjustable="datalim")
     shown = rows_at(atlas)
-    by = next(one for one in colourings(atlas) if one.title == colour)
+    by = colouring(atlas, colour)
     _lines(area, atlas, shown, theme)
     _dots(drawn, area, atlas, shown, by, theme)
     _names(area, atlas, shown, theme)
-    title = headline or "Atlas of personas"
-    drawn.text(0.03, 0.965, _plain(title, 110), color=theme["ink"], fontsize=13, weight="bold",
-               va="top")  # fmt: skip
-    drawn.text(0.03, 0.925, _plain(caption(atlas), 150), color=theme["soft"], fontsize=9.5,
-               va="top")  # fmt: skip
+    title = "\n".join(textwrap.wrap(short(headline or "Atlas of personas", 200), 92))
+    top = {"x": 0.03, "va": "top"}
+    drawn.text(y=0.975, s=_plain(title), color=theme["ink"], fontsize=12, weight="bold", **top)
+    drawn.text(y=0.915, s=_plain(caption(atlas)), color=theme["soft"], fontsize=9.5, **top)
     drawn.savefig(path, facecolor=theme["ground"])
 
 
@@ -101,7 +102,7 @@ def _dots(
         x, y = _places(atlas, shown)
         values = [math.nan if by.values[row] is None else by.values[row] for row in shown]
         dots = area.scatter(x, y, c=values, cmap="cividis", s=[every[r] for r in shown], **edge)
-        bar = drawn.colorbar(dots, ax=area, shrink=0.6, label=_plain(by.title, 40))
+        bar = drawn.colorbar(dots, ax=area, shrink=0.6, label=_plain(short(by.title, 40)))
         bar.ax.tick_params(colors=theme["soft"])
         return
     for number, category in enumerate(by.categories):
@@ -109,7 +110,7 @@ def _dots(
         if not rows:
             continue
         x, y = _places(atlas, rows)
-        label = f"{_plain(category.label, 46)} ({len(rows)})"
+        label = f"{_plain(short(category.label, 46))} ({len(rows)})"
         area.scatter(x, y, s=[every[row] for row in rows], c=category.color, alpha=0.9,
                      marker=MARKS[category.mark], label=label, **edge)  # fmt: skip
     legend = drawn.legend(
@@ -127,7 +128,7 @@ def _names(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str])
     for row in shown:
         point = atlas.points[row]
         area.annotate(
-            _plain(point.name, 24),
+            _plain(short(point.name, 24)),
             (point.x, point.y),
             xytext=(0, 10),
             textcoords="offset points",
@@ -143,6 +144,6 @@ def _places(atlas: Atlas, rows: Sequence[int]) -> tuple[list[float], list[float]
     return [point.x or 0.0 for point in points], [point.y or 0.0 for point in points]
 
 
-def _plain(text: str, most: int) -> str:
+def _plain(text: str) -> str:
     """Return a text that matplotlib does not read as mathematics."""
-    return short(text, most).replace("$", r"\$")
+    return text.replace("$", r"\$")

@@ -79,8 +79,9 @@ async def planted(bench: LabBench) -> list[Figure]:
     return [
         figure("check: planted contradictions found",
                mean_interval(found, names, seed=bench.seed),
-               "share of statements, each turned round, that the judges call a contradiction; "
-               "where it is low, the consistency above is overstated", better="higher",
+               "share of statements, each turned round by rule (easy ones), that the judges call a "
+               "contradiction; where it is low, the consistency above is overstated",
+               better="higher",
                asked=len(found)),
         figure("check: false alarms", mean_interval(alarms, names, seed=bench.seed),
                "share of true statements that the judges call a contradiction", better="lower",

@@ -41,8 +41,13 @@ def cost_text(result: LabResult) -> str:
 def head_lines(report: LabReport) -> list[str]:
     """Return what was run on what."""
     judges = ", ".join(report.judges)
+    reader = f"; statements related by {report.reader}" if report.reader else ""
+    alone = set(report.judges) & {report.model, report.critic}
+    own = ["a judge also plays or repairs: it may agree with itself"] if alone else []
     return [
-        f"model {report.model}; judges {judges}; embedder {report.embedder}",
+        f"model {report.model}; critic {report.critic}; judges {judges}{reader}; embedder "
+        f"{report.embedder}",
+        *own,
         f"personas: {', '.join(report.personas)}",
         f"{report.seconds:.0f} s; seed {report.seed}; 95 % intervals",
     ]

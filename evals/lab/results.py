@@ -59,12 +59,17 @@ class LabResult(Record):
 
 
 class LabReport(Record):
-    """A run of the lab."""
+    """A run of the lab: who played, who was inside repairs, who judged, and what was found.
+
+    ``reader`` is the inference model that related statements, "" where the judges did.
+    """
 
     format: Literal["persona-agent lab 1"] = "persona-agent lab 1"
     at: AwareDatetime
     model: str
+    critic: str
     judges: tuple[str, ...]
+    reader: str = ""
     embedder: str
     personas: tuple[str, ...]
     seed: int

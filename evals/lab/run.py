@@ -34,7 +34,9 @@ async def run_lab(bench: LabBench, experiments: Sequence[Experiment]) -> LabRepo
     return LabReport(
         at=datetime.now(UTC),
         model=bench.actor.name,
+        critic=bench.critic.name,
         judges=tuple(model.name for model in bench.models),
+        reader=bench.judges.reader.name if bench.judges.reader else "",
         embedder=bench.embedder.name,
         personas=tuple(card.user_id for card in bench.cards),
         seed=bench.seed,

@@ -90,6 +90,16 @@ async def measure(bench: LabBench) -> Findings:
         f"{split.persona:.3f}, item {split.item:.3f}, persona x item {split.interaction:.3f}, run "
         f"{split.run:.3f}."
     ]
+    same = [
+        kind
+        for kind, one in zip(("numbers", "categories", "texts"), figures[::2], strict=True)
+        if one.value is None
+    ]
+    if same:
+        notes.append(
+            f"Nothing varies in {' and '.join(same)}: every persona gives the same answers there, "
+            "so the persona has no effect on them and an ICC says nothing."
+        )
     if bench.actor.deterministic:
         notes.append("Equal requests get equal answers here, so there is no run noise to measure.")
     return Findings(figures=tuple(figures), notes=tuple(notes))

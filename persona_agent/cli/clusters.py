@@ -285,7 +285,7 @@ def _write(arguments: Namespace, atlas: Atlas, verdict: Verdict | None, output: 
         with output.progress("drawing"):
             arguments.out.write_text(render_page(atlas, verdict), encoding="utf-8")
             if arguments.png:
-                headline = verdict.words[0].split(".")[0] if verdict else ""
+                headline = verdict.words[0] if verdict else ""
                 save_picture(atlas, arguments.png, headline=headline, dark=arguments.dark)
             if arguments.json:
                 whole = {

@@ -103,6 +103,11 @@ class Relation:
 class RelationReader(Protocol):
     """Tells how an utterance relates to statements about its speaker. Blocking."""
 
+    @property
+    def name(self) -> str:
+        """Model id as recorded in results."""
+        ...
+
     def relate(self, utterance: str, statements: Sequence[str]) -> list[Relation]:
         """Return the relation to each statement, in order."""
         ...
@@ -206,6 +211,7 @@ class ContradictionReader:
     """Reads relations with an embedder; safe to share, keeps what it embedded."""
 
     def __init__(self, embedder: Embedder) -> None:
+        self.name = f"rules on {embedder.name}"
         self._embedder = embedder
         self._known: dict[str, np.ndarray[tuple[int], np.dtype[np.float32]]] = {}
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from persona_agent.persona.statistics import recurs
 from persona_agent.schema import Claim, Persona, Section, TaskStatistics
 
 CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
 """A task with fewer tokens for its counts is left out."""
-FEW_OUTCOMES = 12
-RECURRING = 0.85
-"""Most different outcomes, as a share of all, for their counts to be worth their tokens."""
 COUNTS_HEADING = "Outcomes so far"
 EXAMPLES_HEADING = "Telling examples"
 
@@ -87,14 +85,11 @@ def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 30
 
     Where the budget is too small, rare outcomes are left out; ``(31)`` still counts them.
     """
-    shown = [one for one in statistics if _tells(one)][: max(1, max_tokens // LEAST_TOKENS)]
+    shown = [one for one in statistics if one.total and recurs(one)][
+        : max(1, max_tokens // LEAST_TOKENS)
+    ]
     lines = [_statistics_line(one, max_tokens // len(shown)) for one in shown]
     return "\n".join([COUNTS_HEADING, *lines]) if lines else ""
-
-
-def _tells(one: TaskStatistics) -> bool:
-    """Tell whether outcomes recur: a list of answers that came once each says nothing."""
-    return one.total > 0 and (one.total < FEW_OUTCOMES or len(one.counts) <= RECURRING * one.total)
 
 
 def quoted(label: str) -> str:

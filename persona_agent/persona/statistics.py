@@ -13,6 +13,10 @@ MOST_RECENT = 10
 LONGEST_LABEL = 90
 CHAT_TASK = "chat"
 
+FEW_OUTCOMES = 12
+RECURRING = 0.85
+"""Most different outcomes, as a share of all, for them to count as recurring."""
+
 
 def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...]:
     """Count the outcomes of each task, most used task first.
@@ -51,3 +55,11 @@ def _count(task: str, episodes: Sequence[Episode]) -> TaskStatistics | None:
         median=statistics.median(numbers) if numbers else None,
         spread=round(statistics.pstdev(numbers), 2) if numbers else None,
     )
+
+
+def recurs(one: TaskStatistics) -> bool:
+    """Tell whether outcomes of a task recur: a list of answers that came once each says nothing.
+
+    Few outcomes are given the benefit of the doubt.
+    """
+    return one.total < FEW_OUTCOMES or len(one.counts) <= RECURRING * one.total

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import adjusted_rand_score
 
 from persona_agent.evals.atlas.claim_space import unit
 from persona_agent.evals.atlas.grouping import (
@@ -20,6 +19,8 @@ from persona_agent.evals.atlas.mapping import draw_map
 from persona_agent.evals.atlas.neighbours import nearest
 from persona_agent.evals.atlas.records import Vectors
 from persona_agent.evals.atlas.replication import replication
+
+adjusted_rand_score = pytest.importorskip("sklearn.metrics").adjusted_rand_score
 
 
 def blobs(groups: int, each: int, noise: float, seed: int = 0) -> tuple[Vectors, list[int]]:

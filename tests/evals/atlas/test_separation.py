@@ -34,7 +34,8 @@ def test_each_user_a_direction_of_its_own_separates_perfectly() -> None:
 
 
 def test_personas_that_are_all_alike_give_exactly_chance() -> None:
-    for rows in (np.zeros((3, 5, 4), np.float32), np.ones((3, 5, 4), np.float32) / 2):
+    for value in (0.0, 0.5):
+        rows = np.full((3, 5, 4), value, dtype=np.float32)
         found, _ = separation(rows, rows, permutations=99)
         assert (found.auc, found.own_auc, found.p) == (0.5, 0.5, 1.0)
         assert found.retrieval == pytest.approx(found.chance) == pytest.approx(0.2)

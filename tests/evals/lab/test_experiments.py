@@ -185,8 +185,8 @@ async def test_the_rung_that_breaks_it_and_the_way_back() -> None:
     found = await pressure.measure(bench(actor, judge(), cards=(ANA,)))
     assert values(found)["survival of the ladder"] == 0.0
     assert values(found)["turns to recover"] == 1.0
-    assert (values(found)["instability"], values(found)["resistance"]) == (0.0, pytest.approx(
-        values(found)["resistance"]))  # fmt: skip
+    assert values(found)["instability"] == 0.0
+    assert values(found)["resistance"] == 0.0  # no word in common with the assistant's replies
     rungs = [one.verdict for one in found.verdicts]
     assert rungs[2] == rungs[5] == "contradicts" and rungs[1] == "holds"
     first = next(one for one in found.figures if one.name == "survival of the ladder")
