@@ -60,9 +60,9 @@ def save_picture(
     _dots(drawn, area, atlas, shown, by, theme)
     _names(area, atlas, shown, theme)
     title = "\n".join(textwrap.wrap(short(headline or "Atlas of personas", 200), 92))
-    top = {"x": 0.03, "va": "top"}
-    drawn.text(y=0.975, s=_plain(title), color=theme["ink"], fontsize=12, weight="bold", **top)
-    drawn.text(y=0.915, s=_plain(caption(atlas)), color=theme["soft"], fontsize=9.5, **top)
+    ink, soft = theme["ink"], theme["soft"]
+    drawn.text(0.03, 0.975, _plain(title), color=ink, fontsize=12, weight="bold", va="top")
+    drawn.text(0.03, 0.915, _plain(caption(atlas)), color=soft, fontsize=9.5, va="top")
     drawn.savefig(path, facecolor=theme["ground"])
 
 

@@ -40,6 +40,11 @@ def resolve(reference: str, letter: str, ids: Sequence[str]) -> str | None:
     return None
 
 
+MOST_RIVALS = 3
+DESCRIBED = 12
+"""Least length of options that are described rather than named."""
+
+
 class Case(Record):
     """A past interaction as a prompt shows it."""
 
@@ -67,6 +72,17 @@ class Case(Record):
         return f"{shorten(self.query, query_length)} -> {shorten(self.outcome, 300)}"
 
     @property
+    def rivals(self) -> str:
+        """Return what was turned down, to go behind a line; "" where that says little.
+
+        Among a few described options it is half of the evidence; a fixed list of labels is not.
+        """
+        turned_down = [option for option in self.options if option != self.outcome]
+        if not 1 <= len(turned_down) <= MOST_RIVALS or min(map(len, self.options)) < DESCRIBED:
+            return ""
+        return f" (not: {'; '.join(shorten(option, 120) for option in turned_down)})"
+
+    @property
     def mark(self) -> str:
         """Return the task in brackets, to go before a line; "" where none is named."""
         return f"({self.task}) " if self.task else ""
@@ -80,7 +96,7 @@ def cases_text(cases: Sequence[Case], *, letter: str = "", query_length: int = 4
     for number, case in enumerate(cases, 1):
         mark = f"[{letter}{number}] " if letter else "- "
         date = f"{case.date} " if case.date else ""
-        lines.append(f"{mark}{date}{case.mark}{case.line(query_length=query_length)}")
+        lines.append(f"{mark}{date}{case.mark}{case.line(query_length=query_length)}{case.rivals}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """Replies that were thought out by hand, read through the typed path.
 
-``desk.jsonl`` holds real requests (demo users only) and the answers a careful reader gave them,
+``desk.jsonl`` holds real requests (demo users and one person of PAHF, which is MIT) and the answers a careful reader gave them,
 with prose, fences and broken JSON among them. Prompts are told apart by the root of their answer,
 so that a reworded prompt file leaves these tests alone.
 """
@@ -24,6 +24,7 @@ from persona_agent.prompts import (
     PROFILE,
     PROPOSE_EDITS,
     RESPOND,
+    VERIFY_CLAIMS,
     DecideInputs,
     TypedPrompt,
 )
@@ -40,6 +41,7 @@ TAGS: dict[str, TypedPrompt[Any, Any]] = {
     "<options>": DECIDE,
     "<past_cases>": RESPOND,
     "<interactions>": PROFILE,
+    "<cases>": VERIFY_CLAIMS,
 }
 REPAIRED = "This answer could not be used"
 
