@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from persona_agent.cli import bench_serve
+from persona_agent.cli import bench_kill, bench_serve
 from persona_agent.cli.options import Subparsers, at_least
 
 
@@ -19,6 +19,7 @@ def add_parser(commands: Subparsers) -> None:
     actions = parser.add_subparsers(title="benchmarks", metavar="BENCHMARK", required=True)
     _add_memory(actions)
     bench_serve.add_parser(actions)
+    bench_kill.add_parser(actions)
 
 
 def _add_memory(actions: Subparsers) -> None:

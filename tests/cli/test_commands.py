@@ -211,20 +211,20 @@ def test_ui_runs_streamlit_on_the_app_with_the_settings(
     pytest.importorskip("streamlit")
     seen: list[tuple[list[str], dict[str, str]]] = []
 
-    class Done:
-        returncode = 3
-
-    def run(command: list[str], *, env: dict[str, str], check: bool) -> Done:
+    def execve(program: str, command: list[str], env: dict[str, str]) -> None:
         seen.append((command, env))
-        return Done()
+        raise SystemExit(3)  # a process that became another one does not come back
 
-    monkeypatch.setattr("subprocess.run", run)
-    assert cli("ui", "--data-dir", "here", "--port", "9000", "--headless").returncode == 3
+    monkeypatch.setattr("os.execve", execve)
+    asked = ("ui", "--data-dir", "here", "--port", "9000", "--headless", "--visitors")
+    with pytest.raises(SystemExit):
+        cli(*asked)
     command, environment = seen[0]
     assert command[1:4] == ["-m", "streamlit", "run"]
     assert Path(command[4]).name == "app.py"
     assert command[command.index("--server.port") + 1] == "9000"
     assert command[command.index("--server.address") + 1] == "127.0.0.1"
+    assert command[-2:] == ["--", "--visitors"]
     assert environment["PERSONA_AGENT_DATA_DIR"] == "here"
 
 

@@ -113,3 +113,9 @@ def test_an_example_runs(example: str, shown: list[str], tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     for text in shown:
         assert text in done.stdout
+
+
+@pytest.mark.parametrize("example", [LANGGRAPH, MCP, PLAIN], ids=["LangGraph", "MCP", "plain"])
+def test_the_readme_shows_it(example: str) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"```py\n{example}```" in readme.read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.server.conftest import Running
 
@@ -35,3 +36,8 @@ def test_the_example_with_the_openai_client_runs(offline: Running) -> None:
     assert "- " in done.stdout and "I am allergic to peanuts." in done.stdout
     identity = done.stdout.split("remembered as ")[1].strip()
     assert identity in [episode.id for episode in offline.agent.episodes_sync("ana")]
+
+
+def test_the_readme_shows_it() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"```py\n{EXAMPLE}```" in readme.read_text(encoding="utf-8")

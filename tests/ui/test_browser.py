@@ -33,7 +33,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WIDE, NARROW = (1280, 900), (390, 844)
+WIDE, NARROW = (1280, 1150), (390, 844)
 LONG = 120_000
 """Milliseconds for work that loads the embedder on a busy machine."""
 SHOTS = "UI_SCREENSHOTS"
@@ -74,8 +74,10 @@ class Visit:
     def go(self, name: str) -> None:
         """Open a page by its link and see its heading."""
         link = self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name)
-        if not link.is_visible():  # the sidebar is folded on narrow screens
-            self.page.get_by_test_id("stExpandSidebarButton").click()
+        folded = self.page.get_by_test_id("stExpandSidebarButton")
+        if folded.is_visible():  # on narrow screens
+            folded.click()
+            self.page.wait_for_timeout(600)
         link.click()
         expect(self.page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG)
         self.settled()
@@ -93,6 +95,7 @@ class Visit:
         folder = os.environ.get(SHOTS)
         if folder:
             self.page.mouse.move(0, 0)
+            self.page.wait_for_timeout(800)  # what opens or fades does so first
             self.page.screenshot(path=Path(folder, f"{name}.png"))
 
 
@@ -259,8 +262,8 @@ def narrow(browser: Browser, app: App) -> None:
 
 
 def fits(page: Page) -> bool:
-    main = "document.querySelector('[data-testid=\"stMain\"]')"
-    return bool(page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth"))
+    main = page.get_by_test_id("stMain")
+    return bool(main.evaluate("one => one.scrollWidth <= one.clientWidth"))
 
 
 def ends_on_sigterm(app: App) -> None:

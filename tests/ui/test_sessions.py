@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from persona_agent.errors import SettingsError
+from persona_agent.llm import create_model
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.settings import Settings
 from persona_agent.ui import agents
@@ -46,15 +47,14 @@ def holds(file: Path, text: str) -> bool:
 
 def test_two_keys_never_meet() -> None:
     seen: list[str] = []
-    original = agents.create_model
 
     def spy(settings: Settings, embedder: Embedder) -> LanguageModel:
         if settings.api_key is not None:
             seen.append(settings.api_key.get_secret_value())
-        return original(settings, embedder)
+        return create_model(settings, embedder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agents, "create_model", spy)
+        patch.setattr("persona_agent.ui.agents.create_model", spy)
         for key in ("first-key", "second-key"):
             use_model(start("page_memory.py", "ann"), "openai/same", key)
     assert seen == ["first-key", "second-key"]
