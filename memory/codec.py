@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,9 @@ from pydantic_core import PydanticSerializationError
 from persona_agent.errors import EmbedderMismatchError, InputError, StoreDamagedError
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode, Feedback
+from persona_agent.schema.base import Record
+
+RecordT = TypeVar("RecordT", bound=Record)
 
 UNKNOWN_OUTCOME = 0
 """The code of an outcome that is not known yet."""
@@ -22,6 +27,7 @@ UNKNOWN_OUTCOME = 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNIT_TOLERANCE = 1e-3
+_set = object.__setattr__  # records are frozen
 
 
 def micros(moment: datetime) -> int:
@@ -67,9 +73,22 @@ def decode(body: str | bytes, place: object) -> Episode:
 
 def copied(episode: Episode) -> Episode:
     """Return a copy that shares nothing mutable."""
-    copy = episode.__copy__()
-    copy.__dict__["metadata"] = dict(episode.metadata)  # faster than model_copy(update=...)
-    return copy
+    values = episode.__dict__.copy()
+    values["metadata"] = values["metadata"].copy()
+    return unchecked(Episode, values, episode.model_fields_set)
+
+
+def unchecked(kind: type[RecordT], values: dict[str, object], given: AbstractSet[str]) -> RecordT:
+    """Return a record of values that were checked before; the dictionary becomes the record's own.
+
+    This is what ``model_construct`` does, at a third of the time: recall makes twenty of them.
+    """
+    record = kind.__new__(kind)
+    _set(record, "__dict__", values)
+    _set(record, "__pydantic_fields_set__", set(given))
+    _set(record, "__pydantic_extra__", None)
+    _set(record, "__pydantic_private__", None)
+    return record
 
 
 def attach(episode: Episode, outcome: str | None, feedback: Feedback | None) -> Episode:

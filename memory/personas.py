@@ -50,6 +50,20 @@ _REVISIONS = sa.Table(
     sa.UniqueConstraint("user_id", "id"),
 )
 
+# Built once: a new statement for each call takes SQLAlchemy longer than running it.
+_OF_USER = sa.bindparam("user")
+_LATEST = (
+    sa.select(_PERSONAS.c.body)
+    .join(
+        _CURRENT,
+        (_CURRENT.c.user_id == _PERSONAS.c.user_id) & (_CURRENT.c.version == _PERSONAS.c.version),
+    )
+    .where(_CURRENT.c.user_id == _OF_USER)
+)
+_VERSION = sa.select(_PERSONAS.c.body).where(
+    _PERSONAS.c.user_id == _OF_USER, _PERSONAS.c.version == sa.bindparam("version")
+)
+
 RecordT = TypeVar("RecordT", bound=Record)
 
 
@@ -89,25 +103,13 @@ class SQLPersonaStore:
     def latest(self, user_id: str) -> Persona | None:
         """Return the version in use, or None."""
         with self._begin() as connection:
-            body = connection.execute(
-                sa.select(_PERSONAS.c.body)
-                .join(
-                    _CURRENT,
-                    (_CURRENT.c.user_id == _PERSONAS.c.user_id)
-                    & (_CURRENT.c.version == _PERSONAS.c.version),
-                )
-                .where(_CURRENT.c.user_id == user_id)
-            ).scalar()
+            body = connection.execute(_LATEST, {"user": user_id}).scalar()
         return None if body is None else self._decode(Persona, body)
 
     def get(self, user_id: str, version: str) -> Persona:
         """Return one version. Raises NotFoundError."""
         with self._begin() as connection:
-            body = connection.execute(
-                sa.select(_PERSONAS.c.body).where(
-                    _PERSONAS.c.user_id == user_id, _PERSONAS.c.version == version
-                )
-            ).scalar()
+            body = connection.execute(_VERSION, {"user": user_id, "version": version}).scalar()
         if body is None:
             raise NotFoundError(f"user {user_id!r} has no persona version {version!r}")
         return self._decode(Persona, body)

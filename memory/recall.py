@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,9 +58,13 @@ def rank(
     count = len(rows) if mask is None else int(np.count_nonzero(mask))
     if limit == 0 or count == 0:
         return []
-    scorer = _Scorer(rows, vector, blend or _DEFAULT_BLEND, now)
+    similarity = cosines(rows.vectors, vector)
+    scores = _scores(rows, similarity, blend or _DEFAULT_BLEND, now)
+    ranked = _Ranked(np.arange(len(rows)), scores, similarity)
+    if mask is not None:
+        ranked = ranked.only(np.flatnonzero(mask))
     hits: list[Hit] = []
-    for block in _blocks(scorer.best_first(mask, count, head=limit + _SPARE), first=limit):
+    for block in _blocks(_best_first(ranked, head=limit + _SPARE), first=limit):
         hits += _unfolded(rows, block, hits, limit - len(hits))
         if len(hits) == limit:
             break
@@ -70,10 +74,13 @@ def rank(
 def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
     """Return the cosine of each unit row with a unit vector, in [-1, 1]; shape (n,).
 
-    Equal rows get equal values wherever they stand, which ``vectors @ vector`` does not promise:
-    BLAS sums the rows of a block and the rows of the remainder in different orders.
+    Each row is a dot product of its own, so that equal rows get equal values wherever they stand,
+    which ``vectors @ vector`` does not promise: BLAS sums the rows of a block and the rows of the
+    remainder in different orders. Nor does it wake the threads of BLAS, which are slower than one
+    where others use the processor too.
     """
-    return _clipped(np.einsum("ij,j->i", vectors, vector).astype(np.float64))
+    dots = np.matmul(vectors[:, None, :], vector)[:, 0].astype(np.float64)
+    return np.minimum(np.maximum(dots, -1.0, out=dots), 1.0, out=dots)
 
 
 class _Ranked(NamedTuple):
@@ -83,69 +90,38 @@ class _Ranked(NamedTuple):
     scores: Floats
     cosines: Floats
 
-    def only(self, which: Flags | Indices | slice) -> _Ranked:
+    def only(self, which: Indices | slice) -> _Ranked:
         return _Ranked(self.rows[which], self.scores[which], self.cosines[which])
 
-    def best_first(self) -> _Ranked:
-        return self.only(np.argsort(-self.scores, kind="stable"))
 
-
-class _Scorer:
+def _scores(rows: Rows, similarity: Floats, blend: RecallBlend, now: int | None) -> Floats:
     """similarity * cosine + recency * 0.5 ** (age / half_life) + value * has_outcome."""
-
-    def __init__(
-        self, rows: Rows, vector: npt.NDArray[np.float32], blend: RecallBlend, now: int | None
-    ) -> None:
-        self._vectors = rows.vectors
-        self._vector = vector
-        self._weight = blend.similarity
-        self._terms: list[Floats] = []
-        if blend.recency:
-            moment = int(rows.at[0]) if now is None else now
-            half_lives = np.maximum(moment - rows.at, 0) / (blend.half_life_days * _DAY)
-            self._terms.append(blend.recency * np.exp2(-half_lives))
-        if blend.value:
-            self._terms.append(blend.value * (rows.outcomes != UNKNOWN_OUTCOME))
-
-    def best_first(self, mask: Flags | None, count: int, *, head: int) -> Iterator[_Ranked]:
-        """Yield the masked rows, ``count`` of them: at least ``head`` of the best, then the rest.
-
-        BLAS finds the head fast, but not exactly: a float32 sum of d products of two unit vectors
-        is off by less than d * 2**-24 (Higham, Accuracy and Stability of Numerical Algorithms,
-        3.1), and so two such sums differ by less than twice that. What is within this bound of
-        the bar is scored again, and what is surely above it is the head.
-        """
-        if count <= head:
-            yield self._scored(_chosen(mask, count)).best_first()
-            return
-        rough = self._blended(_clipped(self._vectors @ self._vector))
-        if mask is not None:
-            rough = rough[mask]
-        bar = np.partition(rough, count - head)[count - head]
-        error = 1.01 * self._weight * len(self._vector) * 2.0**-23 + 1e-12
-        close = np.flatnonzero(rough >= bar - 2 * error)
-        near = self._scored(close if mask is None else np.flatnonzero(mask)[close])
-        ranked = near.only(near.scores >= bar - error).best_first()
-        yield ranked
-        rest = np.setdiff1d(_chosen(mask, len(self._vectors)), ranked.rows)
-        yield self._scored(rest).best_first()
-
-    def _scored(self, rows: Indices) -> _Ranked:
-        exact = cosines(self._vectors[rows], self._vector)
-        return _Ranked(rows, self._blended(exact, rows), exact)
-
-    def _blended(
-        self, similarity: npt.NDArray[np.floating[Any]], rows: Indices | None = None
-    ) -> Floats:
-        score: npt.NDArray[Any] = self._weight * similarity
-        for term in self._terms:
-            score = score + (term if rows is None else term[rows])
-        return score
+    score = blend.similarity * similarity
+    if blend.recency:
+        moment = int(rows.at[0]) if now is None else now
+        half_lives = np.maximum(moment - rows.at, 0) / (blend.half_life_days * _DAY)
+        score += blend.recency * np.exp2(-half_lives)
+    if blend.value:
+        score += blend.value * (rows.outcomes != UNKNOWN_OUTCOME)
+    return score
 
 
-def _clipped(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    clipped: npt.NDArray[Any] = np.minimum(np.maximum(values, -1.0), 1.0)
-    return clipped
+def _best_first(ranked: _Ranked, *, head: int) -> Iterator[_Ranked]:
+    """Yield at least ``head`` of the best rows in order, all of a tie, and then the rest.
+
+    Sorting all of a large user's rows would take longer than scoring them.
+    """
+    count = len(ranked.rows)
+    if count <= head:
+        yield _ordered(ranked)
+        return
+    bar = np.partition(ranked.scores, count - head)[count - head]
+    yield _ordered(ranked.only(np.flatnonzero(ranked.scores >= bar)))
+    yield _ordered(ranked.only(np.flatnonzero(ranked.scores < bar)))
+
+
+def _ordered(ranked: _Ranked) -> _Ranked:
+    return ranked.only(np.argsort(-ranked.scores, kind="stable"))
 
 
 def _blocks(parts: Iterator[_Ranked], first: int) -> Iterator[_Ranked]:
@@ -185,7 +161,3 @@ def _near(some: Vectors, outcomes: Codes, others: Vectors, of_others: Codes) -> 
     alike: Flags = some @ others.T >= NEAR_DUPLICATE
     alike &= outcomes[:, None] == of_others
     return alike
-
-
-def _chosen(mask: Flags | None, count: int) -> Indices:
-    return np.arange(count) if mask is None else np.flatnonzero(mask)

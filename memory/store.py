@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.errors import NotFoundError
-from persona_agent.memory.codec import check_limit, check_vector, copied, micros
+from persona_agent.memory.codec import check_limit, check_vector, copied, micros, unchecked
 from persona_agent.memory.coded import Coded
 from persona_agent.memory.recall import Hit, rank
 from persona_agent.memory.rows import Rows
@@ -44,7 +44,8 @@ class Question:
 
 def recalled(episode: Episode, hit: Hit) -> Recalled:
     """Return a copy of an episode with its scores."""
-    return Recalled(episode=copied(episode), score=hit.score, similarity=hit.similarity)
+    values = {"episode": copied(episode), "score": hit.score, "similarity": hit.similarity}
+    return unchecked(Recalled, values, values.keys())
 
 
 class CheckedEpisodeStore(ABC):

@@ -8,7 +8,7 @@ from persona_agent.agent import PersonaAgent
 from persona_agent.settings import OFFLINE
 from persona_agent.ui.agents import choose_model, for_visitors, forget_model, model_was_chosen
 from persona_agent.ui.state import USER, apply_next_user, errors_shown, known_users
-from persona_agent.ui.texts import literal
+from persona_agent.ui.texts import escaped, literal
 
 CANNOT = (
     "It works without network or key. It picks options, guesses ratings and lists what is "
@@ -87,5 +87,5 @@ def _place(agent: PersonaAgent) -> None:
             "it with nobody."
         )
         return
-    st.caption("Data directory")
-    literal(str(agent.settings.data_dir.resolve()))
+    st.caption("Data directory", help=escaped(str(agent.settings.data_dir.resolve())))
+    literal(str(agent.settings.data_dir))

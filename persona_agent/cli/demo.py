@@ -128,15 +128,21 @@ def _tasks(result: DemoResult) -> Table:
 
 
 async def _show_change(agent: PersonaAgent, result: DemoResult, output: Output) -> None:
-    """Show one persona before and after alignment: edited ones first, then the largest gain."""
+    """Show one persona before and after alignment.
+
+    Of those whose claims are shown the one who gains most.
+    """
     from persona_agent.agent.show import evidence_ids, render_diff
 
     people = {person.user_id: person for person in result.people}
 
+    served = {name: await agent.persona(name) for name in people}
+
     def telling(revision: Revision) -> tuple[bool, float]:
         scores = people[revision.user_id].scores
         gain = scores["persona+alignment"].value - scores["generic"].value
-        return (bool(revision.edits) and gain > 0, gain)
+        claims = served[revision.user_id].policy.show_claims
+        return (claims and gain > 0, gain)
 
     user = max(result.revisions, key=telling).user_id
     versions = await agent.history(user)

@@ -11,6 +11,10 @@ from persona_agent.schema.base import Record
 from persona_agent.schema.episode import EpisodeId, UserId, new_id
 
 
+SAID = "The user said: "
+"""How the text of a fact begins that is in the user's own words."""
+
+
 class Fact(Record):
     """One statement about a user, distilled from episodes.
 
@@ -24,6 +28,11 @@ class Fact(Record):
     valid_from: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     superseded_by: str | None = None
     superseded_at: AwareDatetime | None = None
+
+    @property
+    def stated(self) -> str:
+        """What the user said, word for word; "" for a fact that was concluded."""
+        return self.text.removeprefix(SAID).strip() if self.text.startswith(SAID) else ""
 
     @property
     def current(self) -> bool:

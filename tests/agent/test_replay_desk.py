@@ -1,8 +1,8 @@
 """Replies that were thought out by hand, read through the typed path.
 
-``desk.jsonl`` holds real requests (demo users and one person of PAHF, which is MIT) and the answers a careful reader gave them,
-with prose, fences and broken JSON among them. Prompts are told apart by the root of their answer,
-so that a reworded prompt file leaves these tests alone.
+``desk.jsonl`` holds real requests (demo users and one person of PAHF, which is MIT) and the answers
+that a careful reader gave them, with prose, fences and broken JSON among them. Prompts are told
+apart by their sections, so that a reworded prompt file leaves these tests alone.
 """
 
 from __future__ import annotations

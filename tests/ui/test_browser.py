@@ -108,7 +108,7 @@ def app(tmp_path: Path) -> Iterator[App]:
     command = [sys.executable, "-m", "persona_agent", "ui", "--headless", "--port", str(port)]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, "--data-dir", str(data_dir)], stdout=out, stderr=out, cwd=tmp_path
+            [*command, "--data-dir", data_dir.name], stdout=out, stderr=out, cwd=tmp_path
         )
     found = App(process, f"http://127.0.0.1:{port}/", log, data_dir)
     try:
@@ -262,7 +262,7 @@ def narrow(browser: Browser, app: App) -> None:
 
 
 def fits(page: Page) -> bool:
-    main = page.get_by_test_id("stMain")
+    main = page.locator(".stMain").first
     return bool(main.evaluate("one => one.scrollWidth <= one.clientWidth"))
 
 

@@ -7,12 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from persona_agent.llm.offline import evidence, leaning
+from persona_agent.llm.offline import evidence, leaning, statements
 from persona_agent.llm.offline.evidence import Array, Counted, RecalledCases
 from persona_agent.llm.offline.opinion import OpinionReader
 from persona_agent.llm.offline.reading import Claim, Counts, Reading, read
+from persona_agent.persona.render import quoted
 from persona_agent.prompts import Case, DecideInputs, DecideOutput
-from persona_agent.protocols import Embedder
+from persona_agent.protocols import Embedder, Vectors
 
 # Common knowledge that ratings lean high, for a scale of five grades.
 RATINGS_LEAN_HIGH = np.array([0.05, 0.07, 0.15, 0.33, 0.40])
@@ -103,22 +104,27 @@ class _Request:
             else embedder.embed([label_text(option) for option in self.options])
         )
         self._counts = next((c for c in self.reading.counts if self._fits(c)), None)
-        self._cases = [*inputs.recalled, *self._examples()]
+        answered = [case for case in inputs.recalled if case.outcome]
+        self._cases = [*answered, *self._examples()]
+        self._said = self._statements()
         self._applies = self._applicability(self.reading.claims)
 
     @property
     def known(self) -> bool:
         """Whether anything is known of the user for this query."""
         claims = any(claim.likes or claim.avoids for claim in self.reading.claims)
-        return self._counts is not None or bool(self._cases) or claims
+        return self._counts is not None or bool(self._cases) or claims or bool(self._said)
 
     def zero_shot(self) -> Array:
         """Return the similarity of query and options, less what all options share."""
+        return np.asarray(self._own_vectors() @ self._query, dtype=np.float64)
+
+    def _own_vectors(self) -> Vectors:
+        """Return the options without what they share, of length 1."""
         count = len(self.options)
         shared = (count - 2) / count * self._option_vectors.mean(axis=0) if count > 2 else 0.0
         own = self._option_vectors - shared
-        own = own / np.linalg.norm(own, axis=1, keepdims=True)
-        return np.asarray(own @ self._query, dtype=np.float64)
+        return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True))
 
     def expected(self, base: Array | None = None) -> Array:
         """Return the expected number of cases for each option."""
@@ -144,6 +150,8 @@ class _Request:
         past = [case for case in self._cases if len(case.options) > 1]
         if past and not self._options_recur(past):
             scores += leaning.from_choices(self._option_vectors, past, self._embedder)
+        if self._said:
+            scores += evidence.BETA * statements.STATED * self._stated()
         return scores
 
     def reason(self, best: int) -> str:
@@ -151,6 +159,9 @@ class _Request:
         label = self.options[best]
         if not self.known:
             return "Nothing is known of the user; the query alone points there."
+        if self._said and not self._cases and self._counts is None:
+            nearest = int(np.argmax(statements.fit(self._said, self._query, self._embedder)))
+            return f"The user said: {quoted(self._said[nearest][:200])}"
         agreeing = sum(normalized(case.outcome) == self._keys[best] for case in self._cases)
         counted = 0
         if self._counts:
@@ -168,6 +179,28 @@ class _Request:
         return counts.task == wanted or any(
             normalized(label) in self._keys for label, _ in counts.counts
         )
+
+    def _statements(self) -> list[str]:
+        """Return what the user said without quoting options: claims, and turns that were recalled.
+
+        What was decided among options says nothing here, whoever speaks in its query.
+        """
+        turns = [case for case in self.inputs.recalled if not case.outcome and not case.options]
+        said = [claim.text for claim in self.reading.claims if claim.stated]
+        said += [case.query for case in turns if statements.is_statement(case.query)]
+        return list(dict.fromkeys(said))
+
+    def _stated(self) -> Array:
+        """Return how much more each option is what the user said to like than to avoid.
+
+        Where nothing else is known, what comes nearest to the query is the best there is. Beside
+        habits and cases a statement counts only as far as it is about the query.
+        """
+        weights = statements.fit(self._said, self._query, self._embedder)
+        if self._counts is not None or self._cases:
+            similarity = self._embedder.embed(self._said) @ self._query
+            weights = weights * evidence.applicability(np.asarray(similarity, dtype=np.float64))
+        return statements.leaning(self._own_vectors(), self._said, weights, self._embedder)
 
     def _examples(self) -> list[Case]:
         """Return the persona's examples that are about these options and not recalled anyway."""

@@ -2,8 +2,8 @@
 
 The offline model gets the same text as any other model. It understands what is in quotes (answers,
 or phrases of options), what a claim is about (its scope, by embedding), a few plain words for
-"not", and a few sentences on how the user decides. Everything else in a claim it takes as a
-description, to be compared with the options by embedding.
+"not", and a few sentences on how the user decides. The user's own words without quotes are read
+as a statement, clause by clause; see ``statements``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from persona_agent.llm.offline.statements import is_statement
 from persona_agent.persona.render import COUNTS_HEADING, EXAMPLES_HEADING
 
 _SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
@@ -34,13 +35,17 @@ _OWN_WORDS_WEIGHT = 5
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim as it was read. ``seen`` is how many cases it rests on."""
+    """A claim as it was read. ``seen`` is how many cases it rests on.
+
+    ``stated`` tells the user's own words that quote nothing: they are to be compared by meaning.
+    """
 
     scope: str
     text: str
     seen: int
     likes: tuple[str, ...]
     avoids: tuple[str, ...]
+    stated: bool = False
 
     @property
     def about(self) -> str:
@@ -134,10 +139,13 @@ def read_claim(line: str) -> Claim:
     seen = int(count) if count else _OWN_WORDS_WEIGHT
     statement = line[: found.start()] if found else line
     head, colon, tail = statement.partition(": ")
+    own_words = found is not None and count is None
+    stated = own_words and '"' not in statement
     scoped = bool(colon) and '"' not in head and len(head) <= 500
+    scoped = scoped and not (own_words and is_statement(head))
     scope, text = (head, tail) if scoped else ("", statement)
     likes, avoids = _polarity(text)
-    return Claim(scope=scope, text=text, seen=seen, likes=likes, avoids=avoids)
+    return Claim(scope=scope, text=text, seen=seen, likes=likes, avoids=avoids, stated=stated)
 
 
 def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

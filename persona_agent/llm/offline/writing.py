@@ -19,6 +19,7 @@ from persona_agent.llm.offline.reading import (
     TONE_IS_MOOT,
     read_claim,
 )
+from persona_agent.llm.offline.statements import is_statement
 from persona_agent.llm.offline.terms import words
 from persona_agent.persona.render import claim_line, quoted
 from persona_agent.prompts import (
@@ -40,14 +41,9 @@ from persona_agent.prompts import (
     RespondOutput,
 )
 from persona_agent.protocols import Embedder
-from persona_agent.schema import Claim, EditOperation, Section
+from persona_agent.schema import SAID, Claim, EditOperation, Section
 
 FACT_AFTER = 3
-_STATEMENT = re.compile(
-    r"\b(?:I|we)\s+(?:\w+\s+)?(?:prefer|like|love|hate|dislike|avoid|need|want|use|own|work|live|am"
-    r"|never|always|can't|cannot|don't)\b|\bmy\s+\w+",
-    re.IGNORECASE,
-)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -193,7 +189,7 @@ def distil(inputs: DistilInputs, embedder: Embedder) -> DistilOutput:
             said.append(episode.feedback.comment)
         for text in said:
             for sentence in _SENTENCE.split(text):
-                if _STATEMENT.search(sentence) and not sentence.rstrip().endswith("?"):
+                if is_statement(sentence):
                     facts.append(_statement(sentence.strip(), number, inputs, embedder))
     facts.extend(_recurring(inputs))
     return DistilOutput(facts=tuple(facts))
@@ -203,11 +199,9 @@ def _statement(
     sentence: str, number: int, inputs: DistilInputs, embedder: Embedder
 ) -> DistilledFact:
     """A statement of the user; it supersedes an earlier one on the same matter."""
-    text = f"The user said: {sentence[:400]}"
+    text = f"{SAID}{sentence[:400]}"
     supersedes: tuple[str, ...] = ()
-    spoken = [
-        (n, fact) for n, fact in enumerate(inputs.facts, 1) if fact.text.startswith("The user said")
-    ]
+    spoken = [(n, fact) for n, fact in enumerate(inputs.facts, 1) if fact.stated]
     if spoken:
         vectors = embedder.embed([text, *(fact.text for _, fact in spoken)])
         near = vectors[1:] @ vectors[0]
