@@ -51,7 +51,7 @@ _REVISIONS = sa.Table(
 )
 
 # Built once: a new statement for each call takes SQLAlchemy longer than running it.
-_OF_USER = sa.bindparam("user")
+_OF_USER: sa.BindParameter[str] = sa.bindparam("user")
 _LATEST = (
     sa.select(_PERSONAS.c.body)
     .join(

@@ -79,8 +79,10 @@ def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
     remainder in different orders. Nor does it wake the threads of BLAS, which are slower than one
     where others use the processor too.
     """
-    dots = np.matmul(vectors[:, None, :], vector)[:, 0].astype(np.float64)
-    return np.minimum(np.maximum(dots, -1.0, out=dots), 1.0, out=dots)
+    dots: Floats = np.matmul(vectors[:, None, :], vector)[:, 0].astype(np.float64)
+    np.maximum(dots, -1.0, out=dots)
+    np.minimum(dots, 1.0, out=dots)
+    return dots
 
 
 class _Ranked(NamedTuple):

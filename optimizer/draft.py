@@ -1,4 +1,8 @@
-"""The first persona of a user: claims drafted from history, statistics, demonstrations."""
+"""The first persona of a user: claims drafted from history, statistics, demonstrations.
+
+What the user said becomes a claim word for word, and no model has a hand in it: it needs no second
+source, and nobody else's words may pass for the user's.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,15 @@ from persona_agent.schema import (
     Episode,
     Fact,
     Persona,
+    Section,
 )
 
 LONGEST_SCOPE = 500
 LEAST_EVIDENCE = 2
 """Cases that a claim of a model must rest on: one case is an anecdote."""
+MOST_FACTS = 40
+"""Facts that are shown, and statements that become claims: the latest ones."""
+LONGEST_TEXT = 1_000
 
 
 async def draft_persona(
@@ -31,27 +39,31 @@ async def draft_persona(
     *,
     facts: Sequence[Fact] = (),
 ) -> Persona:
-    """Let the model write claims from the history; those that rest on no two cases are dropped.
+    """Let the model write claims from the history; those that rest on no two episodes are dropped.
+
+    What the user stated in a fact is a claim already, see :func:`stated_claims`.
 
     Args:
         user_id: whose persona it is.
         history: episodes with outcomes, in time order.
         model: writes the claims.
         config: how many claims and demonstrations, from how many cases.
-        facts: current facts of semantic memory.
+        facts: current facts of semantic memory. A claim may rest on them: on their sources.
     """
+    current = [fact for fact in facts if fact.current]
     statistics = outcome_statistics(history)
     inputs = DraftInputs(
         cases=tuple(Case.of(episode) for episode in history[-config.draft_cases :]),
-        facts=tuple(fact.text for fact in facts if fact.current)[-40:],
+        facts=tuple(current[-MOST_FACTS:]),
         statistics=render_statistics(statistics),
         max_claims=config.max_claims,
     )
     written = await model.ask(DRAFT_PERSONA, inputs)
     claims = [_claim(one, inputs, history) for one in written.claims[: config.max_claims]]
+    learned = [claim for claim in claims if claim is not None]
     return Persona(
         user_id=user_id,
-        claims=tuple(claim for claim in claims if claim is not None),
+        claims=(*stated_claims(current), *learned),
         demonstrations=demonstrations(history, config.demonstrations),
         statistics=statistics,
         policy=ContextPolicy(),
@@ -60,11 +72,13 @@ async def draft_persona(
 
 
 def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -> Claim | None:
-    named = (inputs.episode_id(reference) for reference in one.evidence)
-    evidence = tuple(dict.fromkeys(name for name in named if name is not None))
+    named = [name for reference in one.evidence for name in inputs.sources(reference)]
+    evidence = tuple(dict.fromkeys(named))
     if len(evidence) < LEAST_EVIDENCE:
         return None
-    latest = max(episode.at for episode in history if episode.id in evidence)
+    moments = [episode.at for episode in history if episode.id in evidence]
+    moments += [fact.valid_from for fact in inputs.facts if set(fact.sources).issubset(named)]
+    latest = max(moments)
     return Claim(
         section=one.section,
         text=one.text,
@@ -72,6 +86,44 @@ def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -
         evidence=evidence,
         since=latest,
     )
+
+
+def stated_claims(facts: Sequence[Fact]) -> tuple[Claim, ...]:
+    """Return what the user said, as it was said, as claims of the user's own: latest ones last."""
+    said = [fact for fact in facts if fact.current and fact.stated][-MOST_FACTS:]
+    return tuple(
+        Claim(
+            id=fact.id,
+            section=Section.VALUES,
+            text=shorten(fact.stated, LONGEST_TEXT),
+            evidence=fact.sources,
+            origin="user",
+            since=fact.valid_from,
+        )
+        for fact in said
+    )
+
+
+def with_stated(persona: Persona, facts: Sequence[Fact]) -> Persona:
+    """Return the persona with what the user said by now, less what is no longer so.
+
+    A statement that was deleted stays away; one that was corrected or pinned is the user's and
+    stays as it is.
+    """
+    kept = [claim for claim in persona.claims if not _was_heard(claim)]
+    known = {claim.id for claim in kept} | {claim.statement.casefold() for claim in kept}
+    known |= {one.casefold() for one in persona.unwanted}
+    heard = [
+        claim
+        for claim in stated_claims(facts)
+        if claim.id not in known and claim.statement.casefold() not in known
+    ]
+    return persona.model_copy(update={"claims": (*heard, *kept)})
+
+
+def _was_heard(claim: Claim) -> bool:
+    """Tell a claim that came from a fact: what is typed in or corrected bears no date."""
+    return claim.origin == "user" and not claim.pinned and claim.since is not None
 
 
 def demonstrations(history: Sequence[Episode], most: int) -> tuple[Demonstration, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.optimizer.config import OptimizerConfig
-from persona_agent.optimizer.draft import draft_persona
+from persona_agent.optimizer.draft import draft_persona, with_stated
 from persona_agent.optimizer.gates import compare, score
 from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
 from persona_agent.optimizer.policies import CANDIDATES, first_policy
@@ -79,7 +79,7 @@ class Search:
 
     async def run(self) -> Persona:
         """Return the persona to serve: its claims earned, its policy chosen by validation."""
-        if len(self._history) < self.config.min_history:
+        if len(self._history) < self.config.min_history:  # too few to judge anything concluded
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
         if all(claim.origin == "user" for claim in self.persona.claims):
             self.draft = await self._drafted(self._train)
@@ -119,13 +119,19 @@ class Search:
     async def _drafted(self, history: Sequence[Episode]) -> Persona:
         """Return a draft on top of what the user fixed, without what the user deleted.
 
-        It knows only facts that rest on this history: others know what judges.
+        It knows only facts that rest on this history, and what was said before its end: others
+        know what judges.
         """
-        own = {episode.id for episode in history}
-        facts = [fact for fact in self._facts if own.issuperset(fact.sources)]
+        own, end = {episode.id for episode in history}, history[-1].at
+        facts = [
+            fact
+            for fact in self._facts
+            if own.issuperset(fact.sources) or (fact.stated and fact.valid_from <= end)
+        ]
         user_id = self.persona.user_id
         written = await draft_persona(user_id, history, self._model, self.config, facts=facts)
-        fixed = tuple(claim for claim in self.persona.claims if claim.protected)
+        said = with_stated(self.persona, facts)
+        fixed = tuple(claim for claim in said.claims if claim.protected)
         known = {claim.statement.casefold() for claim in fixed}
         known |= {one.casefold() for one in self.persona.unwanted}
         new = [claim for claim in written.claims if claim.statement.casefold() not in known]
@@ -135,7 +141,7 @@ class Search:
     async def _draft_anew(self) -> None:
         """Replace the claims in use by a new draft where that is better on what came later."""
         fresh = await self._drafted(self._train)
-        persona = fresh.model_copy(update={"policy": self.persona.policy})
+        persona = showing_claims(fresh.model_copy(update={"policy": self.persona.policy}))
         if await self._judge("a new draft", Candidate(persona), self.config.edit_errors):
             self.draft = fresh
 
@@ -234,6 +240,8 @@ class Search:
         if persona.claims == parent.persona.claims:
             self.rejected.append(edit)
             return parent
+        if edit.operation is not EditOperation.DELETE:  # a claim can only help where it is shown
+            persona = showing_claims(persona)
         child = Candidate(persona, (*parent.edits, edit))
         name = words_of(edit)
         trials = await self._trials.of(persona, batch)
@@ -254,7 +262,7 @@ class Search:
 
     async def _judge(self, name: str, candidate: Candidate, errors: float) -> bool:
         """Compare a candidate with the best and the generic prompt on the later part; keep it."""
-        shown = candidate.persona.model_copy(update={"policy": self.persona.policy})
+        shown = candidate.persona
         trials = await self._trials.of(shown, self._validation)
         best = await self._trials.of(self.persona, self._validation)
         generic = await self._trials.of(self._generic, self._validation)
@@ -301,4 +309,12 @@ class Search:
         return self._train[max(0, end - size) : end] if end > 0 else self._train[-size:]
 
     def _finished(self, persona: Persona) -> Persona:
-        return persona.model_copy(update={"statistics": outcome_statistics(self._history)})
+        """Add what needs no judging: the counts, and what the user said up to now."""
+        counted = persona.model_copy(update={"statistics": outcome_statistics(self._history)})
+        return with_stated(counted, self._facts)
+
+
+def showing_claims(persona: Persona) -> Persona:
+    """Return the persona with a policy that shows its claims."""
+    policy = persona.policy.model_copy(update={"show_claims": True})
+    return persona.model_copy(update={"policy": policy})

@@ -55,8 +55,10 @@ class LearningCalls:
     async def optimize(self, user: str) -> Revision:
         """Improve the persona from the user's recent interactions; keep only what helps.
 
+        What the user stated in a chat becomes a claim in the user's own words, unjudged.
+
         Raises:
-            NotFoundError: the user has no episode with an outcome.
+            NotFoundError: the user has no episode with an outcome, and stated nothing.
             ConflictError: the persona changed meanwhile; run it again.
             BudgetExceededError: the budget of the run, or of this user's day, is spent.
             ModelError: the model cannot be used. What was paid for is kept, and the next run
@@ -65,10 +67,6 @@ class LearningCalls:
         history = await asyncio.to_thread(
             self.memory.episodes.timeline, valid_user(user), with_outcome=True
         )
-        if not history:
-            raise NotFoundError(
-                f"user {user!r} has no interaction with a known outcome: record some first"
-            )
         with limit(**await asyncio.to_thread(self._left_today, user)):
             with self.model.account(user_id=user, purpose="distil"):
                 await distil(
@@ -79,6 +77,11 @@ class LearningCalls:
                     DISTIL_FACTS,
                 )
             facts = await asyncio.to_thread(self.memory.facts.profile, user)
+            if not history and not any(fact.stated for fact in facts):
+                raise NotFoundError(
+                    f"user {user!r} has no interaction with a known outcome, and stated nothing in "
+                    "a chat: record some first"
+                )
             with self.model.account(user_id=user, purpose="optimize"):
                 return await self._optimizer.optimize(user, history, facts=facts)
 

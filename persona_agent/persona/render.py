@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.persona.statistics import recurs
-from persona_agent.schema import Claim, Persona, Section, TaskStatistics
+from persona_agent.schema import Claim, ContextPolicy, Persona, Section, TaskStatistics
 
 CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
@@ -32,8 +32,8 @@ def render(persona: Persona, *, max_tokens: int = 600) -> str:
     """Return what the persona's policy shows of it, within a budget of tokens.
 
     Statistics come first into the budget (and may take half of it), then claims, most useful
-    first, then demonstrations. The claims that the user fixed are always shown. An empty persona
-    renders to "".
+    first, then demonstrations. The claims that the user fixed are always shown, but for a policy
+    that shows nothing of the user. An empty persona renders to "".
     """
     policy = persona.policy
     left = max_tokens
@@ -42,8 +42,9 @@ def render(persona: Persona, *, max_tokens: int = 600) -> str:
         render_statistics(persona.statistics, max_tokens // 2) if policy.show_statistics else ""
     )
     left -= estimate_tokens(counts)
-    if policy.show_claims:
-        chosen = _within(persona.claims, left)
+    if policy != ContextPolicy.generic():
+        shown = [claim for claim in persona.claims if policy.show_claims or claim.protected]
+        chosen = _within(shown, left)
         left -= sum(estimate_tokens(claim_line(claim)) for claim in chosen)
         blocks.extend(_section(section, chosen) for section in Section)
     blocks.append(counts)

@@ -168,7 +168,7 @@ class DraftInputs(PromptInputs):
     """Interactions in time order, known facts, outcome statistics as text."""
 
     cases: tuple[Case, ...]
-    facts: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
     statistics: str = ""
     max_claims: int = Field(default=8, ge=1, le=50)
 
@@ -176,7 +176,7 @@ class DraftInputs(PromptInputs):
         """Return the text of every placeholder."""
         return {
             "interactions": cases_text(self.cases, letter="E"),
-            "facts": "\n".join(f"- {shorten(fact, 500)}" for fact in self.facts) or NOTHING,
+            "facts": _facts(self.facts),
             "statistics": self.statistics or NOTHING,
             "max_claims": str(self.max_claims),
         }
@@ -185,9 +185,17 @@ class DraftInputs(PromptInputs):
         """Translate a reference of the prompt to an episode id."""
         return resolve(reference, "E", [case.episode_id for case in self.cases])
 
+    def sources(self, reference: str) -> tuple[str, ...]:
+        """Translate a reference of the prompt to episode ids: of a fact, to those it rests on."""
+        episode = self.episode_id(reference)
+        if episode is not None:
+            return (episode,)
+        named = resolve(reference, "F", [fact.id for fact in self.facts])
+        return next((fact.sources for fact in self.facts if fact.id == named), ())
+
 
 class DraftedClaim(Record):
-    """A claim as a model writes it; ``evidence`` are references such as ``E3``."""
+    """A claim as a model writes it; ``evidence`` are references such as ``E3`` or ``F1``."""
 
     section: Section = Section.PREFERENCES
     scope: Sentence = ""
@@ -327,6 +335,11 @@ class ProposeOutput(Record):
 # --- distil facts -----------------------------------------------------------------------------
 
 
+def _facts(facts: Sequence[Fact]) -> str:
+    lines = [f"[F{n}] {shorten(fact.text, 500)}" for n, fact in enumerate(facts, 1)]
+    return "\n".join(lines) or NOTHING
+
+
 class DistilInputs(PromptInputs):
     """New episodes, and the facts known so far."""
 
@@ -335,7 +348,6 @@ class DistilInputs(PromptInputs):
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
-        facts = [f"[F{n}] {shorten(fact.text, 500)}" for n, fact in enumerate(self.facts, 1)]
         episodes = []
         for number, episode in enumerate(self.episodes, 1):
             outcome = shorten(episode.outcome or "(not known)", 300)
@@ -346,7 +358,7 @@ class DistilInputs(PromptInputs):
                 f"{shorten(episode.query.text, 400)} -> {outcome}{said}"
             )
         return {
-            "facts": "\n".join(facts) or NOTHING,
+            "facts": _facts(self.facts),
             "episodes": "\n".join(episodes) or NOTHING,
         }
 

@@ -11,7 +11,7 @@ from persona_agent.schema.episode import (
     new_id,
     task_kind,
 )
-from persona_agent.schema.fact import Fact
+from persona_agent.schema.fact import SAID, Fact
 from persona_agent.schema.persona import (
     Claim,
     ContextPolicy,
@@ -25,6 +25,7 @@ from persona_agent.schema.revision import Edit, EditOperation, GateResult, Revis
 from persona_agent.schema.usage import Usage
 
 __all__ = [
+    "SAID",
     "Claim",
     "ContextPolicy",
     "Demonstration",

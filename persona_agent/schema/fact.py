@@ -10,7 +10,6 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from persona_agent.schema.base import Record
 from persona_agent.schema.episode import EpisodeId, UserId, new_id
 
-
 SAID = "The user said: "
 """How the text of a fact begins that is in the user's own words."""
 

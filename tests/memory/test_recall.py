@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from persona_agent.errors import InputError, StoreDamagedError
 from persona_agent.memory.codec import (
@@ -18,11 +20,12 @@ from persona_agent.memory.codec import (
     outcome_code,
 )
 from persona_agent.memory.coded import Coded
-from persona_agent.memory.recall import cosines, rank
+from persona_agent.memory.recall import Hit, cosines, rank
 from persona_agent.memory.row_cache import CachedUser, RowCache
 from persona_agent.memory.rows import Rows
+from persona_agent.memory.store import recalled
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Query, RecallBlend
+from persona_agent.schema import Episode, Query, RecallBlend, Recalled
 from persona_agent.testing.conformance import make_episode
 
 DAY = 86_400_000_000
@@ -142,6 +145,21 @@ def test_the_cache_is_bounded_in_bytes_and_knows_what_is_stale() -> None:
     assert cache.get("huge", 1) is None
     cache.clear()
     assert cache.nbytes == 0
+
+
+def test_a_found_episode_is_a_copy_that_equals_a_validated_one() -> None:
+    episode = make_episode("e0", outcome="a", n=1)
+    found = recalled(episode, Hit(row=0, score=0.5, similarity=0.25))
+    validated = Recalled(episode=episode, score=0.5, similarity=0.25)
+    assert found == validated
+    assert found.model_dump_json(exclude_unset=True) == validated.model_dump_json(
+        exclude_unset=True
+    )
+    assert pickle.loads(pickle.dumps(found)) == validated
+    found.episode.metadata["n"] = 2
+    assert episode.metadata["n"] == 1
+    with pytest.raises(ValidationError, match="frozen"):
+        found.__setattr__("score", 1.0)
 
 
 def test_moments_are_exact() -> None:

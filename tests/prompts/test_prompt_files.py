@@ -79,7 +79,7 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
     return [
         (DECIDE, DecideInputs(query=query, persona=text, recalled=(case,))),
         (RESPOND, RespondInputs(query=query, persona=text, recalled=(case,))),
-        (DRAFT_PERSONA, DraftInputs(cases=(case,), facts=(text,), statistics=text)),
+        (DRAFT_PERSONA, DraftInputs(cases=(case,), facts=(fact,), statistics=text)),
         (CRITIQUE, CritiqueInputs(failure=failure, claims=claims, similar=(case,))),
         (
             PROPOSE_EDITS,

@@ -75,10 +75,13 @@ class Visit:
         """Open a page by its link and see its heading."""
         link = self.page.get_by_test_id("stSidebarNavLink").filter(has_text=name)
         folded = self.page.get_by_test_id("stExpandSidebarButton")
-        if folded.is_visible():  # on narrow screens
+        narrow = folded.is_visible()
+        if narrow:
             folded.click()
             self.page.wait_for_timeout(600)
         link.click()
+        if narrow:
+            self.page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
         expect(self.page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG)
         self.settled()
 
@@ -236,7 +239,8 @@ def look_around(here: Visit) -> None:
     here.shot("memory")
     here.go("Optimize")
     here.press("Optimize")
-    expect(here.page.get_by_role("button", name="Stop")).to_be_hidden(timeout=LONG)
+    working = here.page.locator(".stMain").get_by_role("button", name="Stop", exact=True)
+    expect(working).to_have_count(0, timeout=LONG)
     here.reads("Simulated answers beside true ones")
     here.settled()
     here.shot("optimize")

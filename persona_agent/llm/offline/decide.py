@@ -183,11 +183,14 @@ class _Request:
     def _statements(self) -> list[str]:
         """Return what the user said without quoting options: claims, and turns that were recalled.
 
-        What was decided among options says nothing here, whoever speaks in its query.
+        What was decided among options says nothing here, whoever speaks in its query. Ratings go
+        by counts and tone alone.
         """
+        if self.is_rating:
+            return []
         turns = [case for case in self.inputs.recalled if not case.outcome and not case.options]
         said = [claim.text for claim in self.reading.claims if claim.stated]
-        said += [case.query for case in turns if statements.is_statement(case.query)]
+        said += [one for case in turns for one in statements.statements_in(case.query)]
         return list(dict.fromkeys(said))
 
     def _stated(self) -> Array:

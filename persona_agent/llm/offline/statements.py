@@ -11,14 +11,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_agent.llm.offline.evidence import Array, attention
+from persona_agent.llm.offline.evidence import CLAIM_TEMPERATURE, Array
+from persona_agent.llm.offline.terms import words
 from persona_agent.protocols import Embedder, Vectors
 
-# What somebody said weighs as much for each option as the question itself does, at full fit.
+# What somebody said of a matter tells more of their choice than how the question is put.
 STATED = 3.0
-LEAST_WORDS = 2
 
-_FIRST_PERSON = re.compile(r"\b(?:I|I'\w+|me|my|mine|myself|we|our|us)\b")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_LASTING = re.compile(
+    r"\bI(?:'m|\s+am)?\s+(?:\w+\s+)?(?:never|always|prefer|like|love|hate|dislike|avoid|enjoy|can't"
+    r"|cannot|don't|allergic)\b",
+    re.IGNORECASE,
+)
+_FIRST_PERSON = re.compile(r"\b(?:I|[Mm]e|[Mm]y|mine|myself|[Ww]e|[Oo]ur|us)\b")
 _CLAUSE = re.compile(
     r"(?<=[,;.!])\s+|\b(?:but|because|since|although|though|and|due to)\b"
     r"|(?=\b(?:rather than|instead of|over)\b)",
@@ -35,8 +41,26 @@ _AGAINST = re.compile(
 
 def is_statement(sentence: str) -> bool:
     """Tell whether a sentence says something of the speaker, rather than asks."""
-    text = sentence.strip()
-    return _FIRST_PERSON.search(text) is not None and not text.endswith("?")
+    return _FIRST_PERSON.search(sentence) is not None and not _asks(sentence)
+
+
+def _asks(sentence: str) -> bool:
+    return sentence.rstrip(" \t\n\"'\u2019\u201d)").endswith("?")
+
+
+def statements_in(turn: str) -> list[str]:
+    """Return the sentences of a chat turn in which the speaker tells something lasting.
+
+    In a turn that asks ("I am off to Rome. Where should I stay?") the rest leads up to the
+    question and passes with it, unless it is worded as lasting ("I never fly").
+    """
+    sentences = [sentence.strip() for sentence in _SENTENCE.split(turn)]
+    passing = any(_asks(sentence) for sentence in sentences)
+    return [
+        sentence
+        for sentence in sentences
+        if is_statement(sentence) and (not passing or _LASTING.search(sentence))
+    ]
 
 
 def clauses(statement: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -46,24 +70,21 @@ def clauses(statement: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for clause in _CLAUSE.split(statement):
         found = _AGAINST.search(clause)
         if found is None:
-            if _long_enough(clause):
+            if words(clause):
                 liked.append(clause.strip())
             continue
         after, before = clause[found.end() :], clause[: found.start()]
-        named = after if _long_enough(after) else before
-        if _long_enough(named):
+        named = after if words(after) else before
+        if words(named):
             avoided.append(named.strip())
     return tuple(liked), tuple(avoided)
 
 
-def _long_enough(text: str) -> bool:
-    return len(text.split()) >= LEAST_WORDS
-
-
 def fit(statements: Sequence[str], query: Array | Vectors, embedder: Embedder) -> Array:
-    """Return how far each statement is about a query, shape (statements,); sums to 1."""
-    similarity = embedder.embed(list(statements)) @ query
-    return attention(np.asarray(similarity, dtype=np.float64))
+    """Return which statements a query is about, as weights (statements,) that sum to 1."""
+    similarity = np.asarray(embedder.embed(list(statements)) @ query, dtype=np.float64)
+    weights = np.exp((similarity - similarity.max()) / CLAIM_TEMPERATURE)
+    return np.asarray(weights / weights.sum())
 
 
 def leaning(own: Vectors, statements: Sequence[str], weights: Array, embedder: Embedder) -> Array:

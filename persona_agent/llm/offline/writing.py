@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,7 +18,7 @@ from persona_agent.llm.offline.reading import (
     TONE_IS_MOOT,
     read_claim,
 )
-from persona_agent.llm.offline.statements import is_statement
+from persona_agent.llm.offline.statements import statements_in
 from persona_agent.llm.offline.terms import words
 from persona_agent.persona.render import claim_line, quoted
 from persona_agent.prompts import (
@@ -44,7 +43,6 @@ from persona_agent.protocols import Embedder
 from persona_agent.schema import SAID, Claim, EditOperation, Section
 
 FACT_AFTER = 3
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 def draft(inputs: DraftInputs) -> DraftOutput:
@@ -188,9 +186,8 @@ def distil(inputs: DistilInputs, embedder: Embedder) -> DistilOutput:
         if episode.feedback and episode.feedback.comment:
             said.append(episode.feedback.comment)
         for text in said:
-            for sentence in _SENTENCE.split(text):
-                if is_statement(sentence):
-                    facts.append(_statement(sentence.strip(), number, inputs, embedder))
+            for sentence in statements_in(text):
+                facts.append(_statement(sentence, number, inputs, embedder))
     facts.extend(_recurring(inputs))
     return DistilOutput(facts=tuple(facts))
 
@@ -203,7 +200,7 @@ def _statement(
     supersedes: tuple[str, ...] = ()
     spoken = [(n, fact) for n, fact in enumerate(inputs.facts, 1) if fact.stated]
     if spoken:
-        vectors = embedder.embed([text, *(fact.text for _, fact in spoken)])
+        vectors = embedder.embed([sentence, *(fact.stated for _, fact in spoken)])
         near = vectors[1:] @ vectors[0]
         supersedes = tuple(
             f"F{n}"
