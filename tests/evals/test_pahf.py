@@ -280,9 +280,9 @@ async def test_no_prompt_before_the_switch_knows_what_comes_after_it(tmp_path: P
     arms = {name: online(arm) for name, arm in choose_arms(PAHF_ARMS).items()}
     await run_arms(bench, arms)
     assert any("-> red cup" in prompt for prompt in model.heard)
-    assert not [
-        prompt for prompt in model.heard if "-> blue cup" in prompt or '"blue cup"' in prompt
-    ]
+    # A wrong answer may have been a blue cup; nothing may say that anybody ever wanted one.
+    told = ("-> blue cup", 'chooses "blue cup"', "the user: blue cup", '"blue cup" 1')
+    assert not [prompt for prompt in model.heard if any(words in prompt for words in told)]
 
 
 # --- results ------------------------------------------------------------------------------------

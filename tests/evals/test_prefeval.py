@@ -165,6 +165,7 @@ async def test_what_was_stated_is_a_claim_in_the_users_own_words(tmp_path: Path,
         assert len(lines) == 1
         assert f"kind {number}." in lines[0]
         assert lines[0].endswith("(user's own words)")
+        assert not one.recalled  # as in the agent, which recalls decisions
 
 
 def test_equal_seeds_give_equal_results(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from persona_agent.persona import (
     diff,
     estimate_tokens,
     outcome_statistics,
+    recurs,
     render,
     render_statistics,
 )
@@ -256,9 +257,12 @@ def test_long_outcomes_and_chats_are_not_counted() -> None:
 @ROUNDS
 @given(labels=st.lists(READABLE, min_size=1, max_size=12))
 def test_counts_are_read_back_as_they_were_rendered(labels: list[str]) -> None:
-    shown = outcome_statistics(episodes(*labels))
-    (counts,) = read(render_statistics(shown, 20_000)).counts
-    (made,) = shown
+    (made,) = outcome_statistics(episodes(*labels))
+    found = read(render_statistics((made,), 20_000)).counts
+    if not recurs(made):  # answers that came once each say nothing, and are left out
+        assert found == ()
+        return
+    (counts,) = found
     assert (counts.task, counts.total) == ("t", len(labels))
     assert counts.counts == tuple((quoted(name)[1:-1], count) for name, count in made.counts)
     assert counts.latest == tuple(quoted(name)[1:-1] for name in made.recent)
@@ -297,9 +301,9 @@ def test_examples_are_read_back(query: str, outcome: str) -> None:
 
 def test_rare_outcomes_give_way_but_are_counted() -> None:
     labels = [f"label {n:03}" for n in range(20)]
-    shown = render_statistics(outcome_statistics(episodes(*labels)), 60)
+    shown = render_statistics(outcome_statistics(episodes(*labels, *labels)), 60)
     (counts,) = read(shown).counts
-    assert counts.total == 20
+    assert counts.total == 40
     assert 1 <= len(counts.counts) < 20
 
 

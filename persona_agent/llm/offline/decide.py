@@ -48,7 +48,7 @@ class Decider:
         if inputs.query.kind == "rating":
             probabilities, best = self._rate(case)
         else:
-            scores = case.zero_shot() * evidence.BETA + np.log(case.expected()) + case.leaning()
+            scores = case.similarity() * evidence.BETA + np.log(case.expected()) + case.leaning()
             weights = np.exp(scores - scores.max())
             probabilities = weights / weights.sum()
             best = int(np.argmax(scores))
@@ -115,9 +115,18 @@ class _Request:
         claims = any(claim.likes or claim.avoids for claim in self.reading.claims)
         return self._counts is not None or bool(self._cases) or claims or bool(self._said)
 
-    def zero_shot(self) -> Array:
-        """Return the similarity of query and options, less what all options share."""
-        return np.asarray(self._own_vectors() @ self._query, dtype=np.float64)
+    def similarity(self) -> Array:
+        """Return how near each option is to the query, and to what the user said that bears on it.
+
+        As far as statements bear on the query, they take its place; see ``statements.BESIDE``.
+        """
+        zero_shot = np.asarray(self._own_vectors() @ self._query, dtype=np.float64)
+        if not self._said:
+            return zero_shot
+        weights = self._bearing()
+        said = statements.leaning(self._own_vectors(), self._said, weights, self._embedder)
+        left = 1 - (1 - statements.BESIDE) * float(weights.sum())
+        return np.asarray(zero_shot * left + said, dtype=np.float64)
 
     def _own_vectors(self) -> Vectors:
         """Return the options without what they share, of length 1."""
@@ -150,8 +159,6 @@ class _Request:
         past = [case for case in self._cases if len(case.options) > 1]
         if past and not self._options_recur(past):
             scores += leaning.from_choices(self._option_vectors, past, self._embedder)
-        if self._said:
-            scores += evidence.BETA * statements.STATED * self._stated()
         return scores
 
     def reason(self, best: int) -> str:
@@ -193,8 +200,8 @@ class _Request:
         said += [one for case in turns for one in statements.statements_in(case.query)]
         return list(dict.fromkeys(said))
 
-    def _stated(self) -> Array:
-        """Return how much more each option is what the user said to like than to avoid.
+    def _bearing(self) -> Array:
+        """Return how far each statement bears on the query, shape (statements,); at most 1 in all.
 
         Where nothing else is known, what comes nearest to the query is the best there is. Beside
         habits and cases a statement counts only as far as it is about the query.
@@ -203,7 +210,7 @@ class _Request:
         if self._counts is not None or self._cases:
             similarity = self._embedder.embed(self._said) @ self._query
             weights = weights * evidence.applicability(np.asarray(similarity, dtype=np.float64))
-        return statements.leaning(self._own_vectors(), self._said, weights, self._embedder)
+        return weights
 
     def _examples(self) -> list[Case]:
         """Return the persona's examples that are about these options and not recalled anyway."""

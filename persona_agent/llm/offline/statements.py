@@ -15,8 +15,9 @@ from persona_agent.llm.offline.evidence import CLAIM_TEMPERATURE, Array
 from persona_agent.llm.offline.terms import words
 from persona_agent.protocols import Embedder, Vectors
 
-# What somebody said of a matter tells more of their choice than how the question is put.
-STATED = 3.0
+# What somebody said of a matter tells more of their choice than how the question is put: what is
+# left of the question's own weight beside a statement that bears on it.
+BESIDE = 1 / 3
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _LASTING = re.compile(
