@@ -262,15 +262,16 @@ class Search:
 
     async def _judge(self, name: str, candidate: Candidate, errors: float) -> bool:
         """Compare a candidate with the best and the generic prompt on the later part; keep it."""
-        shown = candidate.persona
-        trials = await self._trials.of(shown, self._validation)
+        trials = await self._trials.of(candidate.persona, self._validation)
         best = await self._trials.of(self.persona, self._validation)
         generic = await self._trials.of(self._generic, self._validation)
         if not self._gate(name, trials, best, errors) or not self._gate(
             f"against generic: {name}", trials, generic, -self.config.harm_errors
         ):
             return False
-        self._best = Candidate(credit(shown, self.persona, trials, best), candidate.edits)
+        self._best = Candidate(
+            credit(candidate.persona, self.persona, trials, best), candidate.edits
+        )
         return True
 
     async def _enter(self, candidate: Candidate) -> None:

@@ -163,5 +163,4 @@ def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim])
 
 def words_of(edit: Edit) -> str:
     """Return an edit as one line, as it is remembered when it did not help."""
-    statement = f"{edit.scope}: {edit.text}" if edit.scope else edit.text
-    return f"{edit.operation.value}: {statement}"
+    return f"{edit.operation.value}: {edit.statement}"

@@ -73,15 +73,19 @@ class PersonaOptimizer:
         )
         found = await search.run()
         used = spent(before, self._model.usage(user_id=user_id))
-        revision = self._revision(user_id, current, found, search, used).model_copy(
-            update={"outcomes": len(history)}
-        )
+        revision = self._revision(user_id, current, found, search, used, len(history))
         await asyncio.to_thread(self._store, current, search.draft, found, revision)
         self.forget(user_id)
         return revision
 
     def _revision(
-        self, user_id: str, current: Persona | None, found: Persona, search: Search, used: Usage
+        self,
+        user_id: str,
+        current: Persona | None,
+        found: Persona,
+        search: Search,
+        used: Usage,
+        outcomes: int,
     ) -> Revision:
         changed = current is None or not diff(current, found).empty
         prompts = (DECIDE, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, VERIFY_CLAIMS)
@@ -90,6 +94,7 @@ class PersonaOptimizer:
             from_version=(current or search.draft or found).version,
             to_version=new_id() if changed else current.version if current else "",
             accepted=changed,
+            outcomes=outcomes,
             edits=tuple(search.accepted),
             rejected=tuple(search.rejected),
             gates=tuple(search.gates),

@@ -62,7 +62,7 @@ async def supported(
     claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
     used = {name for edit in claiming for name in edit.evidence}
     others = [episode for episode in history if episode.id not in used][-most:]
-    found = await verify([statement_of(edit) for edit in claiming], others, model)
+    found = await verify([edit.statement for edit in claiming], others, model)
     if found is None:
         return list(edits), []
     failed = [edit for edit, support in zip(claiming, found, strict=True) if not support.holds]
@@ -94,11 +94,6 @@ async def outdated(
         for claim, support in zip(learned, found or [], strict=False)
         if len(support.contradicts) >= least and not support.holds
     ]
-
-
-def statement_of(edit: Edit) -> str:
-    """Return the claim that an edit makes, as one sentence with its scope."""
-    return f"{edit.scope}: {edit.text}" if edit.scope else edit.text
 
 
 def _ids(inputs: VerifyInputs, references: Sequence[str]) -> tuple[str, ...]:

@@ -131,8 +131,7 @@ def _edits(
     episodes = lookup(agent, revision.user_id, evidence_ids(edits))
     output.show(Text(f"Edits {title}", style="bold"))
     for edit in edits:
-        text = f"{edit.scope}: {edit.text}" if edit.scope else edit.text
-        output.show(f"  {edit.operation.value} {one_line(text, 300)}".rstrip())
+        output.show(f"  {edit.operation.value} {one_line(edit.statement, 300)}".rstrip())
         if edit.reason:
             output.show(f"    because: {one_line(edit.reason, 300)}")
         output.show(*evidence_lines(edit.evidence, episodes))

@@ -43,6 +43,11 @@ class Edit(Record):
             raise ValueError(f"{self.operation} needs a text")
         return self
 
+    @property
+    def statement(self) -> str:
+        """What the edit claims, as one sentence with its scope, like a claim's."""
+        return f"{self.scope}: {self.text}" if self.scope else self.text
+
 
 class Trial(Record):
     """One simulated answer and its loss, 0 (right) to 1; ``error`` says why there is no answer.
