@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.evals.arms import Answerer, Bench, drafted, persona_answerer
-from persona_agent.evals.datasets import EvalDataset, EvalQuery, EvalUser
-from persona_agent.evals.demo_data import DemoUser, load_demo_users
+from persona_agent.evals.arms.catalog import Answerer, Bench, drafted, persona_answerer
+from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.data.demo_data import DemoUser, load_demo_users
 from persona_agent.evals.runner import Progress, silent
-from persona_agent.evals.statistics import Floats, bootstrap, draw_users
+from persona_agent.evals.scores.statistics import Floats, bootstrap, draw_users
 from persona_agent.optimizer import OptimizerConfig
 from persona_agent.optimizer.loss import episode_loss
 from persona_agent.schema import Episode, Persona, Revision, Usage

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from persona_agent.evals.arm import Arm, Bench
-from persona_agent.evals.arms import choose_arms
-from persona_agent.evals.datasets import AUTO, EvalDataset, load_dataset, select
-from persona_agent.evals.results import AnswerError, EvalResult, Setting, build_results
+from persona_agent.evals.arms.arm import Arm, Bench
+from persona_agent.evals.arms.catalog import choose_arms
+from persona_agent.evals.data.datasets import AUTO, EvalDataset, load_dataset, select
 from persona_agent.evals.runner import ArmRun, Progress, make_bench, run_arms, silent
+from persona_agent.evals.scores.results import AnswerError, EvalResult, Setting, build_results
 from persona_agent.settings import Settings
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from persona_agent.agent import Answer
 from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
-from persona_agent.evals.arm import Answerer, Arm, Bench
-from persona_agent.evals.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.arms.arm import Answerer, Arm, Bench
+from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
 from persona_agent.llm import create_model
 from persona_agent.memory.embedder import create_embedder
 from persona_agent.memory.episodes import InMemoryEpisodeStore

@@ -13,13 +13,13 @@ from pathlib import Path
 from pydantic import Field
 
 from persona_agent.errors import InputError
-from persona_agent.evals.ablations import overridden
-from persona_agent.evals.arm import Bench, PaperConfig, known_at_first
-from persona_agent.evals.arms import choose_arms
-from persona_agent.evals.datasets import AUTO, EvalDataset, EvalUser, load_dataset, select
+from persona_agent.evals.arms.ablations import overridden
+from persona_agent.evals.arms.arm import Bench, PaperConfig, known_at_first
+from persona_agent.evals.arms.catalog import choose_arms
+from persona_agent.evals.data.datasets import AUTO, EvalDataset, EvalUser, load_dataset, select
 from persona_agent.evals.lamp_run import score_runs, selection
-from persona_agent.evals.results import EvalResult
 from persona_agent.evals.runner import Progress, make_bench, run_arms, silent
+from persona_agent.evals.scores.results import EvalResult
 from persona_agent.llm import create_model
 from persona_agent.memory.embedder import create_embedder
 from persona_agent.schema import Episode, Persona

@@ -11,9 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from persona_agent.evals.metrics import HIGHER_IS_BETTER
-from persona_agent.evals.results import ArmResult, EvalResult
-from persona_agent.evals.scoring import BASELINE, CANDIDATE, Comparison, MetricValue
+from persona_agent.evals.scores.metrics import HIGHER_IS_BETTER
+from persona_agent.evals.scores.results import ArmResult, EvalResult
+from persona_agent.evals.scores.scoring import BASELINE, CANDIDATE, Comparison, MetricValue
 
 WIDTH = 100
 TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mae": "MAE", "rmse": "RMSE"}

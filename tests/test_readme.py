@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from persona_agent.cli.main import build_parser
-from persona_agent.evals.arms import ARMS
-from persona_agent.evals.import_file import read_interactions
+from persona_agent.evals.arms.catalog import ARMS
+from persona_agent.evals.data.import_file import read_interactions
 from persona_agent.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from persona_agent.errors import InputError
-from persona_agent.evals.report import Report, Section, build_report, load_inputs
-from persona_agent.evals.report_tables import Table
+from persona_agent.evals.report.build import Report, Section, build_report, load_inputs
+from persona_agent.evals.report.tables import Table
 from persona_agent.ui import demo_evidence
 from persona_agent.ui.agents import for_visitors, open_agent
 from persona_agent.ui.job import Job

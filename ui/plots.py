@@ -13,7 +13,7 @@ from typing import Any
 from persona_agent.agent.show import one_line
 from persona_agent.errors import MissingExtraError
 from persona_agent.evals.demo import Interval
-from persona_agent.evals.report_figures import BLUE, GREY, PURPLE, STYLES, VERMILION
+from persona_agent.evals.report.figures import BLUE, GREY, PURPLE, STYLES, VERMILION
 from persona_agent.schema import GateResult, Revision
 
 HEIGHT = 300

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from persona_agent.errors import InputError
-from persona_agent.evals.import_file import read_interactions
+from persona_agent.evals.data.import_file import read_interactions
 from persona_agent.schema import Episode
 
 KINDS = ("jsonl", "json", "csv", "tsv")

@@ -13,7 +13,7 @@ from persona_agent.evals.atlas.grouping import (
     silhouette,
 )
 from persona_agent.evals.atlas.records import Vectors
-from persona_agent.evals.statistics import rounded
+from persona_agent.evals.scores.statistics import rounded
 from persona_agent.schema.base import Record
 
 PERMUTATIONS = 499

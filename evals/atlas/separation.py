@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.evals.atlas.records import Vectors
-from persona_agent.evals.statistics import Floats, draw_users, interval, rounded
+from persona_agent.evals.scores.statistics import Floats, draw_users, interval, rounded
 from persona_agent.schema.base import Record
 
 PERMUTATIONS = 9_999

@@ -10,8 +10,8 @@ from persona_agent.errors import NotFoundError
 from persona_agent.evals.atlas.histories import Histories
 from persona_agent.evals.atlas.learn import STAGES, USERS_AT_ONCE, Learner
 from persona_agent.evals.atlas.records import Entry
-from persona_agent.evals.datasets import EvalUser, load_dataset
-from persona_agent.evals.demo_data import load_demo_users
+from persona_agent.evals.data.datasets import EvalUser, load_dataset
+from persona_agent.evals.data.demo_data import load_demo_users
 from persona_agent.evals.runner import Progress, silent
 from persona_agent.memory import Memory
 from persona_agent.schema import Episode

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from persona_agent.errors import InputError
-from persona_agent.evals.demo_data import load_demo_users
+from persona_agent.evals.data.demo_data import load_demo_users
 from persona_agent.evals.lab.bench import Card
 from persona_agent.evals.lab.people import STATEMENTS
 from persona_agent.persona import render

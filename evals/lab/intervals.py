@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from persona_agent.evals.statistics import Interval, draw_users, interval
+from persona_agent.evals.scores.statistics import Interval, draw_users, interval
 
 
 def mean_interval(

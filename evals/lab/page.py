@@ -87,7 +87,7 @@ def below(result: LabResult) -> list[str]:
 
 def markdown_report(report: LabReport) -> str:
     """Return the page as Markdown; text of models and users is escaped."""
-    from persona_agent.evals.report_markdown import escaped
+    from persona_agent.evals.report.markdown import escaped
 
     parts = ["# Consistency lab", *(escaped(line) for line in head_lines(report))]
     for result in report.results:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from persona_agent.errors import InputError
-from persona_agent.evals.statistics import Interval, rounded
+from persona_agent.evals.scores.statistics import Interval, rounded
 from persona_agent.schema import Usage
 from persona_agent.schema.base import Record
 

@@ -17,7 +17,7 @@ from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, converse, replies
 from persona_agent.evals.lab.truth import bullshit_index
-from persona_agent.evals.statistics import draw_users, interval
+from persona_agent.evals.scores.statistics import draw_users, interval
 from persona_agent.persona.contradiction import sentences
 from persona_agent.prompts.lab import ASSERT, AssertInputs
 

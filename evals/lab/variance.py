@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.evals.statistics import Interval, interval
+from persona_agent.evals.scores.statistics import Interval, interval
 
 Floats = npt.NDArray[np.float64]
 PERMUTATIONS = 999

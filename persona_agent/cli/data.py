@@ -28,7 +28,7 @@ def run(arguments: Namespace) -> int:
     """Import the file."""
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import open_agent
-    from persona_agent.evals.import_file import read_interactions
+    from persona_agent.evals.data.import_file import read_interactions
 
     output = Output(arguments)
     episodes = read_interactions(arguments.file, user_id=arguments.user)

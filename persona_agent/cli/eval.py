@@ -11,7 +11,7 @@ from persona_agent.cli.options import Subparsers, at_least, common_options
 
 if TYPE_CHECKING:
     from persona_agent.cli.output import Output
-    from persona_agent.evals.results import EvalResult
+    from persona_agent.evals.scores.results import EvalResult
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -80,15 +80,15 @@ def _lamp(arguments: Namespace) -> int:
 
 def _rescore(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
-    from persona_agent.evals.rescore import rescore
-    from persona_agent.evals.results import load_result
+    from persona_agent.evals.scores.rescore import rescore
+    from persona_agent.evals.scores.results import load_result
 
     output = Output(arguments)
     return _report(rescore(load_result(arguments.file)), arguments, output)
 
 
 def _report(result: EvalResult, arguments: Namespace, output: Output) -> int:
-    from persona_agent.evals.results import save_result
+    from persona_agent.evals.scores.results import save_result
     from persona_agent.evals.tables import print_result
 
     print_result(result, output.console)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from persona_agent.cli.options import Subparsers, at_least, common_options
 
 if TYPE_CHECKING:
-    from persona_agent.evals.pahf import DomainName
+    from persona_agent.evals.pahf.dataset import DomainName
 
 BOTH = "both"
 
@@ -71,10 +71,10 @@ def _listed(text: str | None) -> list[str] | None:
 def _pahf(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
-    from persona_agent.evals.pahf import DOMAINS
-    from persona_agent.evals.pahf_results import save_pahf
-    from persona_agent.evals.pahf_run import evaluate_pahf
-    from persona_agent.evals.pahf_tables import print_pahf
+    from persona_agent.evals.pahf.dataset import DOMAINS
+    from persona_agent.evals.pahf.results import save_pahf
+    from persona_agent.evals.pahf.run import evaluate_pahf
+    from persona_agent.evals.pahf.tables import print_pahf
 
     output = Output(arguments)
     chosen: list[DomainName] = [one for one in DOMAINS if arguments.domain in (one, BOTH)]
@@ -99,8 +99,8 @@ def _pahf(arguments: Namespace) -> int:
 def _prefeval(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
-    from persona_agent.evals.prefeval_run import evaluate_prefeval
-    from persona_agent.evals.results import save_result
+    from persona_agent.evals.prefeval.run import evaluate_prefeval
+    from persona_agent.evals.scores.results import save_result
     from persona_agent.evals.tables import print_result
 
     output = Output(arguments)

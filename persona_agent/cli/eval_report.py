@@ -13,7 +13,7 @@ from persona_agent.cli.options import Subparsers, at_least, common_options
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from persona_agent.evals.report_tables import Table
+    from persona_agent.evals.report.tables import Table
 
 T = TypeVar("T")
 
@@ -67,8 +67,8 @@ def _listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
 def _sweep(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
-    from persona_agent.evals.report_gains import sweep_gains, sweep_scores
-    from persona_agent.evals.results import save_result
+    from persona_agent.evals.report.gains import sweep_gains, sweep_scores
+    from persona_agent.evals.scores.results import save_result
     from persona_agent.evals.sweeps import run_sweep
 
     output = Output(Namespace(no_progress=arguments.no_progress))
@@ -111,10 +111,10 @@ def _rich(table: Table) -> RichTable:
 def _report(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.errors import InputError
-    from persona_agent.evals.report import build_report, load_inputs
-    from persona_agent.evals.report_markdown import markdown
-    from persona_agent.evals.report_page import page
-    from persona_agent.evals.results import write_text
+    from persona_agent.evals.report.build import build_report, load_inputs
+    from persona_agent.evals.report.markdown import markdown
+    from persona_agent.evals.report.page import page
+    from persona_agent.evals.scores.results import write_text
 
     if not (arguments.out or arguments.markdown):
         raise InputError("where should the report go? Give --out FILE.html, --markdown FILE.md")

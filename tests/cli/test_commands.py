@@ -181,7 +181,7 @@ def test_optimize_names_an_unknown_user(cli: Cli, ana: PersonaAgent) -> None:
 
 
 def test_import_tells_what_was_new(cli: Cli, tmp_path: Path) -> None:
-    pytest.importorskip("persona_agent.evals.import_file")
+    pytest.importorskip("persona_agent.evals.data.import_file")
     rows = [
         {"user_id": user, "query": f"tea {number}?", "outcome": "yes", "id": f"{user}-{number}"}
         for user in ("ana", "ben")

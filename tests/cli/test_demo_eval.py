@@ -10,8 +10,8 @@ import pytest
 
 from persona_agent.cli.main import main
 from persona_agent.evals import demo
-from persona_agent.evals.arms import ARMS
-from persona_agent.evals.demo_data import DemoUser, load_demo_users
+from persona_agent.evals.arms.catalog import ARMS
+from persona_agent.evals.data.demo_data import DemoUser, load_demo_users
 
 TAGS = ("comedy", "war")
 

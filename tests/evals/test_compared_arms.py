@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from persona_agent.errors import ModelAnswerError, ModelCallError
-from persona_agent.evals.ablations import ABLATIONS, Ablation, ablated, overridden, showing
-from persona_agent.evals.arm import Answerer, Bench, PaperConfig, whole
-from persona_agent.evals.arms import ARMS, choose_arms
-from persona_agent.evals.arms_paper import paper_persona
-from persona_agent.evals.arms_react import MOST_SEARCHES
-from persona_agent.evals.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.arms.ablations import ABLATIONS, Ablation, ablated, overridden, showing
+from persona_agent.evals.arms.arm import Answerer, Bench, PaperConfig, whole
+from persona_agent.evals.arms.catalog import ARMS, choose_arms
+from persona_agent.evals.arms.paper import paper_persona
+from persona_agent.evals.arms.react import MOST_SEARCHES
+from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.optimizer import OptimizerConfig
 from persona_agent.prompts import DecideInputs

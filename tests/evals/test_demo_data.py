@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from persona_agent.evals.demo_data import load_demo_users
+from persona_agent.evals.data.demo_data import load_demo_users
 
 
 def test_demo_users() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from persona_agent.errors import InputError
-from persona_agent.evals.import_file import read_interactions
+from persona_agent.evals.data.import_file import read_interactions
 from persona_agent.schema import Episode, Query
 
 Write = Callable[..., Path]

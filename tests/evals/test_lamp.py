@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from persona_agent.errors import InputError
-from persona_agent.evals.datasets import load_dataset, select
+from persona_agent.evals.data.datasets import load_dataset, select
 
 Write = Callable[..., Path]
 

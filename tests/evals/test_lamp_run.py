@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from persona_agent.errors import BudgetExceededError, InputError, ModelCallError
-from persona_agent.evals.arms import ARMS, choose_arms
-from persona_agent.evals.datasets import load_dataset
+from persona_agent.evals.arms.catalog import ARMS, choose_arms
+from persona_agent.evals.data.datasets import load_dataset
 from persona_agent.evals.lamp_run import evaluate_file, score_runs
-from persona_agent.evals.rescore import rescore
-from persona_agent.evals.results import EvalResult, to_json
 from persona_agent.evals.runner import make_bench, run_arms
+from persona_agent.evals.scores.rescore import rescore
+from persona_agent.evals.scores.results import EvalResult, to_json
 from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
 

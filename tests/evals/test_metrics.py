@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_agent.errors import InputError
-from persona_agent.evals.metrics import MAIN_METRIC, Scorer, scorer_for
+from persona_agent.evals.scores.metrics import MAIN_METRIC, Scorer, scorer_for
 
 LABELS = ["a", "b", "c", "d"]
 SCALE = ["1", "2", "3", "4", "5"]

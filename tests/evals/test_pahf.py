@@ -11,13 +11,13 @@ import pytest
 from persona_agent.agent import Answer
 from persona_agent.cli.main import main
 from persona_agent.errors import InputError
-from persona_agent.evals.arm import Answerer, Bench
-from persona_agent.evals.arms import choose_arms
-from persona_agent.evals.eval_data import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.arms.arm import Answerer, Bench
+from persona_agent.evals.arms.catalog import choose_arms
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.lamp_run import score_runs
-from persona_agent.evals.pahf import DECLINE, load_domain
-from persona_agent.evals.pahf_online import online
-from persona_agent.evals.pahf_results import (
+from persona_agent.evals.pahf.dataset import DECLINE, load_domain
+from persona_agent.evals.pahf.online import online
+from persona_agent.evals.pahf.results import (
     DomainResult,
     PahfResult,
     domain_result,
@@ -25,9 +25,9 @@ from persona_agent.evals.pahf_results import (
     rescored,
     save_pahf,
 )
-from persona_agent.evals.pahf_run import PAHF_ARMS, evaluate_pahf
-from persona_agent.evals.pahf_tables import pahf_text
-from persona_agent.evals.pahf_timeline import REFIT, fitted_with, online_dataset, phase_of
+from persona_agent.evals.pahf.run import PAHF_ARMS, evaluate_pahf
+from persona_agent.evals.pahf.tables import pahf_text
+from persona_agent.evals.pahf.timeline import REFIT, fitted_with, online_dataset, phase_of
 from persona_agent.evals.runner import ArmRun, make_bench, run_arms
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.protocols import InputT, OutputT, Prompt

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from persona_agent.evals.arms import (
+from persona_agent.evals.arms.catalog import (
     ARMS,
     Answerer,
     Arm,
@@ -17,9 +17,9 @@ from persona_agent.evals.arms import (
     drafted,
     persona_answerer,
 )
-from persona_agent.evals.datasets import EvalUser, load_dataset, select
+from persona_agent.evals.data.datasets import EvalUser, load_dataset, select
 from persona_agent.evals.runner import make_bench, run_arms
-from persona_agent.evals.statistics import draw_users, paired_bootstrap, sum_by_user
+from persona_agent.evals.scores.statistics import draw_users, paired_bootstrap, sum_by_user
 from persona_agent.schema import ContextPolicy, Persona
 from persona_agent.settings import Settings
 

@@ -10,12 +10,12 @@ import pytest
 
 from persona_agent.cli.main import main
 from persona_agent.errors import InputError
-from persona_agent.evals.arm import Bench
-from persona_agent.evals.prefeval import CHAT, load_prefeval
-from persona_agent.evals.prefeval_arms import PREFEVAL_ARMS, prefeval_arms
-from persona_agent.evals.prefeval_run import evaluate_prefeval, spoken_bench
-from persona_agent.evals.results import load_result
+from persona_agent.evals.arms.arm import Bench
+from persona_agent.evals.prefeval.arms import PREFEVAL_ARMS, prefeval_arms
+from persona_agent.evals.prefeval.dataset import CHAT, load_prefeval
+from persona_agent.evals.prefeval.run import evaluate_prefeval, spoken_bench
 from persona_agent.evals.runner import run_arms
+from persona_agent.evals.scores.results import load_result
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.prompts import DecideInputs
 from persona_agent.protocols import InputT, OutputT, Prompt

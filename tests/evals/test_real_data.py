@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from persona_agent.evals.datasets import EvalDataset, load_dataset
+from persona_agent.evals.data.datasets import EvalDataset, load_dataset
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

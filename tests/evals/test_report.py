@@ -12,10 +12,10 @@ import pytest
 
 from persona_agent.cli.main import build_parser, main
 from persona_agent.evals.lamp_run import evaluate_file
-from persona_agent.evals.report import Figure, Report, Section, build_report
-from persona_agent.evals.report_markdown import escaped, markdown
-from persona_agent.evals.report_page import page
-from persona_agent.evals.results import EvalResult, save_result
+from persona_agent.evals.report.build import Figure, Report, Section, build_report
+from persona_agent.evals.report.markdown import escaped, markdown
+from persona_agent.evals.report.page import page
+from persona_agent.evals.scores.results import EvalResult, save_result
 from persona_agent.evals.sweeps import SweepResult, run_sweep
 from persona_agent.settings import Settings
 from tests.evals.test_lamp_run import Write, film_users

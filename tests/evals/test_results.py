@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from persona_agent.errors import InputError
-from persona_agent.evals.datasets import EvalDataset, EvalQuery, EvalUser
-from persona_agent.evals.rescore import rescore
-from persona_agent.evals.results import (
+from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.scores.rescore import rescore
+from persona_agent.evals.scores.results import (
     AnswerError,
     EvalResult,
     build_results,

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from persona_agent.errors import InputError
-from persona_agent.evals.calibration import calibration
-from persona_agent.evals.pooling import compare_pooled, losses, user_gains
-from persona_agent.evals.results import ArmResult, ArmUsage, EvalResult
-from persona_agent.evals.scoring import AnswerRecord
-from persona_agent.evals.significance import holm, sign_flip_test
+from persona_agent.evals.scores.calibration import calibration
+from persona_agent.evals.scores.pooling import compare_pooled, losses, user_gains
+from persona_agent.evals.scores.results import ArmResult, ArmUsage, EvalResult
+from persona_agent.evals.scores.scoring import AnswerRecord
+from persona_agent.evals.scores.significance import holm, sign_flip_test
 from persona_agent.schema import TaskKind
 
 NO_USAGE = ArmUsage(calls=0, prompt_tokens=0, completion_tokens=0, seconds=0)

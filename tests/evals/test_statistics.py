@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from persona_agent.evals.metrics import scorer_for
-from persona_agent.evals.statistics import (
+from persona_agent.evals.scores.metrics import scorer_for
+from persona_agent.evals.scores.statistics import (
     Floats,
     bootstrap,
     draw_users,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from persona_agent.errors import InputError
-from persona_agent.evals.datasets import load_dataset
-from persona_agent.evals.results import save_result, to_json
+from persona_agent.evals.data.datasets import load_dataset
 from persona_agent.evals.runner import make_bench
+from persona_agent.evals.scores.results import save_result, to_json
 from persona_agent.evals.sweeps import ARMS, SWEEPS, SweepResult, is_sweep, run_sweep
 from persona_agent.schema import ContextPolicy, Persona
 from persona_agent.settings import Settings

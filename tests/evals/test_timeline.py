@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_agent.evals.source import moment
-from persona_agent.evals.timeline import START, STEP, TICK, total_order
+from persona_agent.evals.data.source import moment
+from persona_agent.evals.data.timeline import START, STEP, TICK, total_order
 
 DAY = datetime(2020, 5, 7, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""From files to data sets in which no query sees its future."""

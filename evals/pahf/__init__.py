@@ -1,0 +1,1 @@
+"""PAHF: people whose preferences switch on the way."""

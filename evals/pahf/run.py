@@ -1,0 +1,78 @@
+"""The PAHF evaluation from a folder to a result."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from persona_agent.errors import InputError
+from persona_agent.evals.arms.catalog import choose_arms
+from persona_agent.evals.lamp_run import evaluate_dataset
+from persona_agent.evals.pahf.dataset import DomainName, load_domain
+from persona_agent.evals.pahf.online import online
+from persona_agent.evals.pahf.results import PahfResult, domain_result
+from persona_agent.evals.pahf.timeline import online_dataset
+from persona_agent.evals.runner import Progress, silent
+from persona_agent.settings import Settings
+
+PAHF_ARMS = (
+    "generic",
+    "majority-user",
+    "last",
+    "knn",
+    "icl",
+    "rag",
+    "rag+stats",
+    "pag",
+    "persona",
+    "persona+alignment",
+)
+
+
+def evaluate_pahf(
+    folder: Path,
+    settings: Settings,
+    *,
+    domains: Sequence[DomainName],
+    arms: Sequence[str] | None = None,
+    users: int | None = None,
+    may_decline: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> PahfResult:
+    """Run arms through the four phases of each domain and score them.
+
+    Args:
+        folder: with the files of PAHF.
+        settings: the model, the embedder and their caches.
+        domains: which to run.
+        arms: names of arms or ablations; :data:`PAHF_ARMS` by default.
+        users: how many people of each domain, drawn with ``seed``; all by default.
+        may_decline: see :func:`persona_agent.evals.pahf.dataset.load_domain`.
+        seed: of the draws of users, orders and options, and of the bootstrap.
+        progress: told how far it is.
+
+    Raises:
+        InputError: a file or an arm is not valid; the message names the record.
+        ModelError: a budget is spent or model calls are blocked.
+    """
+    chosen = {name: online(arm) for name, arm in choose_arms(arms or PAHF_ARMS).items()}
+    loaded = [load_domain(folder, domain, may_decline=may_decline, seed=seed) for domain in domains]
+    results = {}
+    for domain in loaded:
+        dataset = online_dataset(
+            domain, users=_draw(list(domain.phases[1]), users, seed), seed=seed
+        )
+        whole = evaluate_dataset(dataset, chosen, settings, seed=seed, progress=progress)
+        results[domain.name] = domain_result(whole)
+    return PahfResult(domains=dict(results))
+
+
+def _draw(everybody: Sequence[str], users: int | None, seed: int) -> list[str]:
+    """Return some users in the order of the file; a larger draw contains the smaller one."""
+    if users is not None and users < 1:
+        raise InputError(f"users must be 1 or more, not {users}")
+    order = list(everybody)
+    random.Random(seed).shuffle(order)
+    return sorted(order[:users], key=everybody.index)

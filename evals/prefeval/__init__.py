@@ -1,0 +1,1 @@
+"""PrefEval: preferences that were stated long ago."""
