@@ -19,6 +19,7 @@ from persona_agent.memory.embedder import create_embedder
 from persona_agent.memory.erasure import clean
 from persona_agent.memory.facts import FactStore
 from persona_agent.memory.forgetting import Forgetting, Step, Steps, counted
+from persona_agent.memory.read_queue import ReadQueue
 from persona_agent.memory.sqlite import SQLiteEpisodeStore
 from persona_agent.protocols import Embedder, EpisodeStore, PersonaStore
 from persona_agent.settings import Settings
@@ -43,6 +44,8 @@ class Memory:
     """Chroma server, used instead of the folder."""
     notes_path: Path | None = None
     """Folder of the notes of who is being forgotten; None: a crash midway is not gone on with."""
+    reads: ReadQueue = field(default_factory=ReadQueue, repr=False)
+    """Takes blocking reads off the event loop."""
     _space: PersonaSpace | None = field(default=None, init=False, repr=False)
 
     def space(self) -> PersonaSpace:

@@ -60,7 +60,8 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
         try:
             with self._lock:
                 self._take_back(self._pending.left())
-                stored = [shard for shard in self._shards() if shard.count()]
+                with self._client.explained():
+                    stored = [shard for shard in self._shards() if shard.count()]
                 self._dimension = int(stored[0].metadata["dimension"]) if stored else None
         except Exception:
             self._client.close()
@@ -98,7 +99,8 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
         matrix: Vectors,
         bodies: Sequence[str],
     ) -> None:
-        size = self._client.raw.get_max_batch_size()
+        with self._client.explained():
+            size = self._client.raw.get_max_batch_size()
         lots = [(name, lot) for name, keys in fresh.items() for lot in layout.pages([*keys], size)]
         with self._pending.noted(fresh) if len(lots) > 1 else contextlib.nullcontext():
             written: dict[str, list[str]] = defaultdict(list)

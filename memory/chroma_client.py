@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from persona_agent.errors import MissingExtraError, SettingsError, StoreUnavailableError
 from persona_agent.memory import index_files
 from persona_agent.memory.codec import mismatch
+from persona_agent.memory.gate import Gate
 from persona_agent.memory.row_cache import RowCache
 
 _SERVER_SECONDS = 60.0
@@ -51,6 +52,7 @@ class ChromaClient:
         self.folder: Path | None = None
         self.lock = threading.RLock()
         self.cache: RowCache | None = None
+        self._gate = Gate()
         if url is not None:
             self.place = url
             host, port, ssl = _address(url)
@@ -64,6 +66,7 @@ class ChromaClient:
             with self.explained():
                 shared = _acquire(self.folder)
             self.raw, self.lock, self.cache = shared.client, shared.writing, shared.cache
+            self._gate = shared.gate
         else:
             raise SettingsError("Chroma needs a folder or a URL: set PERSONA_AGENT_CHROMA_URL")
         self._closed = False
@@ -116,12 +119,16 @@ class ChromaClient:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn Chroma's errors about the folder or the server into ours."""
+        """Turn Chroma's errors about the folder or the server into ours. For every call of it.
+
+        While the files of the folder are being cleared, this waits.
+        """
         import httpx
         from chromadb.errors import ChromaError
 
         try:
-            yield
+            with self._gate.shared():
+                yield
         except (ChromaError, httpx.HTTPError, OSError) as error:
             raise self._unavailable(error) from error
         except ValueError as error:
@@ -151,7 +158,7 @@ class ChromaClient:
 class _Folder:
     """The one client of a folder in this process, how many share it, and the file it locks.
 
-    They share a lock for writing and a cache of users too.
+    They share a lock for writing, a gate for calls, and a cache of users too.
     """
 
     def __init__(self, client: Any, lock: IO[bytes]) -> None:
@@ -159,6 +166,7 @@ class _Folder:
         self.lock = lock
         self.sharers = 1
         self.writing = threading.RLock()
+        self.gate = Gate()
         self.cache = RowCache(_CACHE_BYTES)
 
 
@@ -178,7 +186,7 @@ def _acquire(folder: Path) -> _Folder:
             known.sharers += 1
             return known
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(folder)
+        lock = lock_folder(folder)
         try:
             index_files.clear(folder)  # after a crash
             client = _chromadb().PersistentClient(path=str(folder), settings=_settings())
@@ -202,8 +210,28 @@ def _release(folder: Path) -> None:
                 known.lock.close()
 
 
-def _locked(folder: Path) -> IO[bytes]:
-    """Lock the folder for this process; the operating system unlocks it when the process ends."""
+def clear_unused(folder: Path) -> None:
+    """Clear the unused part of the index files of a folder that this process may have open.
+
+    No call of Chroma is under way meanwhile: it writes these files in the calls that add rows, and
+    in those that read what has been added.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    with _registry_lock:
+        known = _registry.get(folder.resolve())
+    if known is not None:
+        with known.gate.alone():
+            index_files.clear(folder)
+
+
+def lock_folder(folder: Path) -> IO[bytes]:
+    """Lock the folder for this process; the operating system unlocks it when the process ends.
+
+    Raises:
+        StoreUnavailableError: another client has it.
+    """
     file = (folder / _LOCK_NAME).open("a+b")
     try:
         if sys.platform == "win32":

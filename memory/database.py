@@ -91,10 +91,13 @@ class Database:
 
     def number(self, statement: str, parameters: Sequence[str]) -> int | None:
         """Return the one number that a statement selects, None where it selects nothing."""
-        with self.lock, _explained(self.path):
+        with self.lock:
             if self._connection is None:
                 raise _closed(self.path)
-            found = self._connection.execute(statement, parameters).fetchone()
+            try:  # without a context manager: recall asks for a number each time
+                found = self._connection.execute(statement, parameters).fetchone()
+            except sqlite3.DatabaseError as error:
+                raise _explanation(self.path, error) from error
         return None if found is None else int(found[0])
 
     @contextlib.contextmanager
@@ -153,14 +156,19 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        # The low byte is the primary code; errors of the module itself have none.
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF in _DAMAGED:
-            raise StoreDamagedError(
-                f"{path} is damaged or not a database ({error}): restore a backup, or let "
-                "'persona-agent memory check' tell what of it is intact and 'persona-agent memory "
-                "rebuild' make it anew from that; other files in the folder are not affected"
-            ) from error
-        if isinstance(error, sqlite3.OperationalError):
-            raise unavailable(path, error) from error
-        raise
+        explanation = _explanation(path, error)
+        if explanation is error:
+            raise
+        raise explanation from error
+
+
+def _explanation(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    # The low byte is the primary code; errors of the module itself have none.
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in _DAMAGED:
+        return StoreDamagedError(
+            f"{path} is damaged or not a database ({error}): restore a backup, or let "
+            "'persona-agent memory check' tell what of it is intact and 'persona-agent memory "
+            "rebuild' make it anew from that; other files in the folder are not affected"
+        )
+    return unavailable(path, error) if isinstance(error, sqlite3.OperationalError) else error

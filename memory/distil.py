@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence, Set
 
 from persona_agent.memory.facts import FactStore, Learned
-from persona_agent.prompts import DistilInputs, DistilledFact, DistilOutput
+from persona_agent.persona.admission import admitted
+from persona_agent.prompts import ConfirmedFact, DistilInputs, DistilledFact, DistilOutput
 from persona_agent.protocols import EpisodeStore, LanguageModel, Prompt
 from persona_agent.schema import Episode, Fact
 
@@ -14,6 +17,12 @@ BATCH = 20
 
 MOST_KNOWN = 200
 """Known facts that one call shows, the strongest ones: a prompt must not grow without bound."""
+
+
+ALIKE = 2
+"""Earlier episodes that a call shows beside a new one that ended alike."""
+
+MOST_EARLIER = 20
 
 
 async def distil(
@@ -37,22 +46,55 @@ async def distil(
     for start in range(0, len(pending), BATCH):
         batch = tuple(pending[start : start + BATCH])
         known = await asyncio.to_thread(facts.profile, user_id, limit=MOST_KNOWN)
-        inputs = DistilInputs(episodes=batch, facts=tuple(known))
+        earlier = _earlier(batch, timeline, {one.id for one in pending[start:]})
+        inputs = DistilInputs(episodes=batch, facts=tuple(known), earlier=earlier)
         output = await model.ask(prompt, inputs)
-        new = [one for one in (_learned(user_id, inputs, fact) for fact in output.facts) if one]
+        said = [*output.facts, *(_again(inputs, one) for one in output.confirmed)]
+        new = [one for one in (_learned(user_id, inputs, fact) for fact in said if fact) if one]
         stored = await asyncio.to_thread(facts.learn, user_id, new, batch)
         learned |= {fact.id: fact for fact in stored}
     return list(learned.values())
 
 
+def _earlier(
+    batch: Sequence[Episode], timeline: Sequence[Episode], undone: Set[str]
+) -> tuple[Episode, ...]:
+    """Return distilled episodes that ended as one of the batch did that stands alone in it.
+
+    What comes up once in a while never comes up twice in a batch: only beside its like from
+    earlier can it be seen to recur.
+    """
+    ended = Counter(_ending(episode) for episode in batch if episode.outcome)
+    left = Counter({ending: ALIKE for ending, count in ended.items() if count == 1})
+    found: list[Episode] = []
+    for episode in reversed(timeline):
+        if episode.id not in undone and left[_ending(episode)] and len(found) < MOST_EARLIER:
+            left[_ending(episode)] -= 1
+            found.append(episode)
+    return tuple(reversed(found))
+
+
+def _ending(episode: Episode) -> tuple[str, str]:
+    return episode.query.task_name, episode.outcome or ""
+
+
+def _again(inputs: DistilInputs, confirmed: ConfirmedFact) -> DistilledFact | None:
+    """Return a confirmed fact as one of the same words, whose sources are added to the known."""
+    known = inputs.fact_id(confirmed.fact)
+    texts = (fact.text for fact in inputs.facts if fact.id == known)
+    return next((DistilledFact(text=text, sources=confirmed.sources) for text in texts), None)
+
+
 def _learned(user_id: str, inputs: DistilInputs, said: DistilledFact) -> Learned | None:
-    """Return the fact with real ids; None when none of its sources is an episode of the batch.
+    """Return the fact with real ids; None when none of its sources is a new episode.
+
+    None, too, for a fact that would change rules, tools, keys or safety wording.
 
     It is valid from its latest source on: before that, nobody could have known it.
     """
     cited = dict.fromkeys(inputs.episode_id(reference) for reference in said.sources)
     sources = [_episode(inputs, id_) for id_ in cited if id_ is not None]
-    if not sources:
+    if not any(source in inputs.episodes for source in sources) or not admitted(said.text):
         return None
     old = dict.fromkeys(inputs.fact_id(reference) for reference in said.supersedes)
     fact = Fact(
@@ -65,4 +107,4 @@ def _learned(user_id: str, inputs: DistilInputs, said: DistilledFact) -> Learned
 
 
 def _episode(inputs: DistilInputs, episode_id: str) -> Episode:
-    return next(episode for episode in inputs.episodes if episode.id == episode_id)
+    return next(one for one in (*inputs.episodes, *inputs.earlier) if one.id == episode_id)

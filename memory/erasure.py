@@ -3,7 +3,8 @@
 Chroma marks a deleted vector and keeps it in its index file, and keeps deleted texts in free pages
 of its SQLite file. A collection is therefore rebuilt from its living rows, and the file vacuumed.
 The first costs what one collection holds, the second what the folder holds. The unused part of
-index files is cleared when the folder is closed, or opened next; see ``index_files``.
+index files is cleared at once, and again when the folder is closed or opened next; see
+``index_files`` for why.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from persona_agent.errors import StoreUnavailableError
-from persona_agent.memory.chroma_client import ChromaClient
+from persona_agent.memory.chroma_client import ChromaClient, clear_unused
 
 _REBUILT = "rebuilt-"
 _PAGE = 2_000
@@ -72,10 +73,8 @@ def rebuild(client: ChromaClient, name: str) -> None:
 def clean(folder: Path) -> None:
     """Remove from a Chroma folder what its deleted rows and collections left in its files.
 
-    What stands in the unused part of index files goes when the folder is closed.
-
     Raises:
-        StoreUnavailableError: the file is locked or cannot be written.
+        StoreUnavailableError: a file is locked or cannot be written.
     """
     file = folder / "chroma.sqlite3"
     if not file.exists():
@@ -88,15 +87,22 @@ def clean(folder: Path) -> None:
         check=False,
     )
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise StoreUnavailableError(
-            f"deleted data could not be erased from {file} ({reason[0]}): they are invisible, but "
-            "still on the disk. Check that there is room for a copy of that file, and try again"
-        )
+        raise _still_there(file, (done.stderr.strip().splitlines() or ["no reason given"])[-1])
     living = set(done.stdout.split())
     for part in folder.iterdir():
         if part.is_dir() and _is_segment(part.name) and part.name not in living:
             shutil.rmtree(part, ignore_errors=True)
+    try:
+        clear_unused(folder)
+    except OSError as error:
+        raise _still_there(folder, str(error)) from error
+
+
+def _still_there(place: Path, reason: str) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"deleted data could not be erased from {place} ({reason}): they are invisible, but still "
+        "on the disk. Check that there is room for a copy of Chroma's file, and try again"
+    )
 
 
 def _get(client: ChromaClient, name: str) -> Any:

@@ -1,9 +1,11 @@
 """The unused part of Chroma's index files, which Chroma fills with whatever its memory held.
 
 Chroma 1.5.9 reserves index space for rows to come and writes it to the disk without clearing it:
-what the process handled before, texts included, can stand in the file of any collection. The files
-must not be touched while Chroma has them open, so they are cleared when the last client of a folder
-closes, and, after a crash, before the first one opens.
+what the process handled before, texts included, can stand in the file of any collection. It is
+cleared with every erasure, while no call of Chroma is under way. An index that grows later may take
+up memory of the process again that still holds what was erased, which nothing outside of Chroma can
+prevent: so the files are cleared again when the last client of a folder closes, and, after a crash,
+before the first one opens.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ _CHUNK = 1 << 20
 
 
 def clear(folder: Path) -> None:
-    """Overwrite with zeros what no row uses. Nobody may have the folder open.
+    """Overwrite with zeros what no row uses. No call of Chroma may be under way in the folder.
 
-    A kill midway leaves the rows intact: a file is never cut, and nothing before its unused part
-    is written to.
+    Chroma writes what is cleared before it reads it, should a row come to stand there. A kill
+    midway leaves the rows intact: a file is never cut, and nothing before its unused part is
+    written to.
 
     Raises:
         OSError: a file cannot be written.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +15,8 @@ from persona_agent.errors import StoreUnavailableError
 from persona_agent.memory.pages import Row, rows
 from persona_agent.schema import Episode, Fact, Persona, Revision
 from persona_agent.schema.base import Record
+
+Taken = TypeVar("Taken")
 
 _KINDS: tuple[type[Record], ...] = (Episode, Fact, Persona, Revision)
 _NOT_THE_FILE = frozenset(
@@ -55,30 +58,49 @@ def examine(path: Path, *, page_bytes: int) -> tuple[str, Readable]:
     Raises:
         StoreUnavailableError: it cannot be read for reasons outside of it.
     """
-    try:
-        problem, readable, unreadable = _by_sql(path)
-        if problem:
-            readable, unreadable = _sorted_out(rows(path, page_bytes=page_bytes))
-    except OSError as error:
-        raise StoreUnavailableError(f"{path} cannot be read ({error})") from error
+    problem, (readable, unreadable) = take_rows(path, _sorted_out, page_bytes=page_bytes)
     if unreadable and not problem:
         problem = f"{unreadable} records cannot be read"
     return problem, readable
 
 
-def _by_sql(path: Path) -> tuple[str, Readable, int]:
-    """Return a problem and no records, or all records and how many cannot be read."""
+def take_rows(
+    path: Path, take: Callable[[Iterable[Row]], Taken], *, page_bytes: int
+) -> tuple[str, Taken]:
+    """Return what is wrong with a file, empty when nothing is, and what is taken from its rows.
+
+    Args:
+        path: an SQLite file; nothing is written to it.
+        take: gets the rows of all tables, or of all readable pages where the file is damaged.
+        page_bytes: size of its pages, where its header does not tell.
+
+    Raises:
+        StoreUnavailableError: it cannot be read for reasons outside of it.
+    """
+    try:
+        problem, taken = _by_sql(path, take)
+        if taken is None:
+            taken = take(rows(path, page_bytes=page_bytes))
+    except OSError as error:
+        raise StoreUnavailableError(f"{path} cannot be read ({error})") from error
+    return problem, taken
+
+
+def _by_sql(
+    path: Path, take: Callable[[Iterable[Row]], Taken]
+) -> tuple[str, Taken] | tuple[str, None]:
+    """Return a problem and nothing, or no problem and what is taken from all rows."""
     address = f"{path.resolve().as_uri()}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=10)) as file:
             (verdict,) = file.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                return str(verdict).splitlines()[-1], Readable(), 0
-            return "", *_sorted_out(_all_rows(file))
+                return str(verdict).splitlines()[-1], None
+            return "", take(_all_rows(file))
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_THE_FILE:
             raise StoreUnavailableError(f"{path} cannot be read ({error})") from error
-        return str(error), Readable(), 0
+        return str(error) or "it cannot be read", None
 
 
 def _all_rows(file: sqlite3.Connection) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +20,11 @@ NEAR_DUPLICATE = 0.98
 _DAY = 86_400_000_000  # microseconds
 _CHUNK = 256
 _SPARE = 8  # rows that are scored beyond the limit, in case that some of the best are folded
+_SORTED_WHOLE = 400  # up to about here a sort is faster than finding the head; measured
 _DEFAULT_BLEND = RecallBlend()
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.int64]
 
 
 class Hit(NamedTuple):
@@ -55,17 +55,18 @@ def rank(
             row. What lies after it has age 0.
         mask: which rows take part, shape (n,); default: all.
     """
-    count = len(rows) if mask is None else int(np.count_nonzero(mask))
-    if limit == 0 or count == 0:
+    places = None if mask is None else np.flatnonzero(mask)
+    if limit == 0 or len(rows) == 0 or (places is not None and not places.size):
         return []
     similarity = cosines(rows.vectors, vector)
     scores = _scores(rows, similarity, blend or _DEFAULT_BLEND, now)
-    ranked = _Ranked(np.arange(len(rows)), scores, similarity)
-    if mask is not None:
-        ranked = ranked.only(np.flatnonzero(mask))
     hits: list[Hit] = []
-    for block in _blocks(_best_first(ranked, head=limit + _SPARE), first=limit):
-        hits += _unfolded(rows, block, hits, limit - len(hits))
+    parts = _best_first(scores if places is None else scores[places], head=limit + _SPARE)
+    for block in _blocks(parts, first=limit):
+        best = block if places is None else places[block]
+        best = _unfolded(rows, best, [hit.row for hit in hits])[: limit - len(hits)]
+        columns = (best.tolist(), scores[best].tolist(), similarity[best].tolist())
+        hits += map(Hit._make, zip(*columns, strict=True))
         if len(hits) == limit:
             break
     return hits
@@ -85,17 +86,6 @@ def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
     return dots
 
 
-class _Ranked(NamedTuple):
-    """Some rows with their scores and cosines; all of shape (k,)."""
-
-    rows: Indices
-    scores: Floats
-    cosines: Floats
-
-    def only(self, which: Indices | slice) -> _Ranked:
-        return _Ranked(self.rows[which], self.scores[which], self.cosines[which])
-
-
 def _scores(rows: Rows, similarity: Floats, blend: RecallBlend, now: int | None) -> Floats:
     """similarity * cosine + recency * 0.5 ** (age / half_life) + value * has_outcome."""
     score = blend.similarity * similarity
@@ -108,58 +98,52 @@ def _scores(rows: Rows, similarity: Floats, blend: RecallBlend, now: int | None)
     return score
 
 
-def _best_first(ranked: _Ranked, *, head: int) -> Iterator[_Ranked]:
-    """Yield at least ``head`` of the best rows in order, all of a tie, and then the rest.
-
-    Sorting all of a large user's rows would take longer than scoring them.
-    """
-    count = len(ranked.rows)
-    if count <= head:
-        yield _ordered(ranked)
+def _best_first(scores: Floats, *, head: int) -> Iterator[Indices]:
+    """Yield at least ``head`` of the best places in order, all of a tie, and then the rest."""
+    count = len(scores)
+    if count <= max(head, _SORTED_WHOLE):
+        yield _ordered(scores)
         return
-    bar = np.partition(ranked.scores, count - head)[count - head]
-    yield _ordered(ranked.only(np.flatnonzero(ranked.scores >= bar)))
-    yield _ordered(ranked.only(np.flatnonzero(ranked.scores < bar)))
+    bar = np.partition(scores, count - head)[count - head]
+    for part in (scores >= bar, scores < bar):
+        (places,) = part.nonzero()
+        yield places[_ordered(scores[places])]
 
 
-def _ordered(ranked: _Ranked) -> _Ranked:
-    return ranked.only(np.argsort(-ranked.scores, kind="stable"))
+def _ordered(scores: Floats) -> Indices:
+    order: Indices = (-scores).argsort(kind="stable")
+    return order
 
 
-def _blocks(parts: Iterator[_Ranked], first: int) -> Iterator[_Ranked]:
+def _blocks(parts: Iterator[Indices], first: int) -> Iterator[Indices]:
     """Yield the ranking in small blocks: mostly, the first one is enough."""
     size = first
     for ranked in parts:
         start = 0
-        while start < len(ranked.rows):
-            yield ranked.only(slice(start, start + size))
+        while start < len(ranked):
+            yield ranked[start : start + size]
             start, size = start + size, _CHUNK
 
 
-def _unfolded(rows: Rows, block: _Ranked, better: list[Hit], limit: int) -> list[Hit]:
-    """Return the first rows that are no near-duplicate of a better one, which is kept itself."""
-    hits = [Hit(*hit) for hit in zip(*(part.tolist() for part in block), strict=True)]
-    vectors, outcomes = rows.vectors[block.rows], rows.outcomes[block.rows]
-    near = _near(vectors, outcomes, vectors, outcomes)
-    alive = np.ones(len(hits), dtype=np.bool_)
-    if better:
-        kept = np.asarray([hit.row for hit in better])
-        near_kept = _near(vectors, outcomes, rows.vectors[kept], rows.outcomes[kept])
-        alive = np.logical_not(np.any(near_kept, axis=1))
-    elif np.count_nonzero(near) == len(hits):  # each is near itself alone
-        return hits[:limit]
-    unfolded: list[Hit] = []
-    for place, hit in enumerate(hits):
+def _unfolded(rows: Rows, block: Indices, kept: Sequence[int]) -> Indices:
+    """Return the rows of a block that are no near-duplicate of a better one that is kept itself.
+
+    ``kept`` are the rows that were kept of better blocks.
+    """
+    vectors = rows.vectors.take(block, axis=0)
+    near = vectors.dot(vectors.T) >= NEAR_DUPLICATE
+    if not kept and np.count_nonzero(near) == len(block):  # each is near itself alone
+        return block
+    outcomes = rows.outcomes[block]
+    near &= outcomes[:, None] == outcomes
+    alive = np.ones(len(block), dtype=np.bool_)
+    if kept:
+        near_kept = vectors @ rows.vectors[kept].T >= NEAR_DUPLICATE
+        near_kept &= outcomes[:, None] == rows.outcomes[kept]
+        alive = np.logical_not(near_kept.any(axis=1))
+    unfolded: list[int] = []
+    for place in range(len(block)):
         if alive[place]:
-            unfolded.append(hit)
-            if len(unfolded) == limit:
-                break
+            unfolded.append(place)
             alive &= ~near[place]
-    return unfolded
-
-
-def _near(some: Vectors, outcomes: Codes, others: Vectors, of_others: Codes) -> Flags:
-    """Tell which pairs ask the same with the same outcome; shape (len(some), len(others))."""
-    alike: Flags = some @ others.T >= NEAR_DUPLICATE
-    alike &= outcomes[:, None] == of_others
-    return alike
+    return block[unfolded]

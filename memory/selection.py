@@ -40,6 +40,8 @@ class Selection:
         where: Metadata | None = None,
     ) -> Selection:
         """Return the filters of a call. Raises InputError for a moment without a time zone."""
+        if before is None and task is None and not with_outcome and not where:
+            return EVERYTHING
         return cls(None if before is None else micros(before), task, with_outcome, where or None)
 
     @property
@@ -66,3 +68,6 @@ class Selection:
         for another in masks[1:]:
             mask &= another
         return mask
+
+
+EVERYTHING = Selection()

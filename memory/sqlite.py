@@ -155,10 +155,13 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
             user = self._user(user_id, question)
             hits = question.hits(user.rows, user.columns.__getitem__)
             ids = [user.rows.ids[hit.row] for hit in hits]
-            missing = [id_ for id_ in ids if id_ not in user.episodes]
-            whole = self._read(user_id, user, missing) if missing else user
-            if whole is not None:
-                return [recalled(whole.episodes[i], hit) for i, hit in zip(ids, hits, strict=True)]
+            found = [user.episodes[id_] for id_ in ids if id_ in user.episodes]
+            if len(found) < len(ids):
+                whole = self._read(user_id, user, [i for i in ids if i not in user.episodes])
+                if whole is None:
+                    continue
+                found = [whole.episodes[id_] for id_ in ids]
+            return list(map(recalled, found, hits))
 
     def users(self) -> list[str]:
         """Return the ids of all users with episodes, sorted."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,10 @@ from persona_agent.memory.selection import Metadata, Selection
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode, RecallBlend, Recalled
 
+_ALL_OF_RECALLED = set(Recalled.model_fields)
 
-@dataclass(frozen=True, slots=True)
-class Question:
+
+class Question(NamedTuple):
     """A checked call of ``recall``; ``now`` is in microseconds since 1970."""
 
     vector: npt.NDArray[np.float32]
@@ -45,7 +46,7 @@ class Question:
 def recalled(episode: Episode, hit: Hit) -> Recalled:
     """Return a copy of an episode with its scores."""
     values = {"episode": copied(episode), "score": hit.score, "similarity": hit.similarity}
-    return unchecked(Recalled, values, values.keys())
+    return unchecked(Recalled, values, _ALL_OF_RECALLED)
 
 
 class CheckedEpisodeStore(ABC):

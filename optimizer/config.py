@@ -69,3 +69,21 @@ class OptimizerConfig(Record):
 
     harm_errors: float = Field(default=1.0, ge=0)
     """Standard errors by which the generic prompt must win to be served instead."""
+
+    alternatives: int = Field(default=2, ge=0, le=10)
+    """Versions in use before, the latest ones, that may answer where they did better; 0: none."""
+
+    choice_errors: float = Field(default=2.0, ge=0)
+    """Standard errors by which choosing a version for each query must beat one for all."""
+
+    contradiction_weight: float = Field(default=0.5, ge=0, le=10)
+    """Weight of contradicting the claims, or what the agent said before; see objective."""
+
+    relevance_weight: float = Field(default=0.5, ge=0, le=10)
+    """Weight of being less to the point than what the user kept."""
+
+    copying_weight: float = Field(default=0.5, ge=0, le=10)
+    """Weight of repeating claims word for word instead of following them."""
+
+    reason_weight: float = Field(default=0.0, ge=0, le=1)
+    """What the terms count for a choice or rating, read from its reason; 0: they are not read."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.persona import outcome_statistics, render_statistics
+from persona_agent.persona.admission import admitted
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftedClaim, DraftInputs
 from persona_agent.prompts.typed import shorten
 from persona_agent.protocols import LanguageModel
@@ -71,10 +72,47 @@ async def draft_persona(
     )
 
 
+async def draft_upon(
+    persona: Persona,
+    history: Sequence[Episode],
+    facts: Sequence[Fact],
+    model: LanguageModel,
+    config: OptimizerConfig,
+) -> Persona:
+    """Return a draft on top of what the user fixed, without what the user deleted.
+
+    It knows only facts that were known at the end of this history, and of their sources those in
+    it: what came later judges.
+    """
+    known = _known_at_end(facts, history)
+    written = await draft_persona(persona.user_id, history, model, config, facts=known)
+    said = with_stated(persona, known)
+    fixed = tuple(claim for claim in said.claims if claim.protected)
+    taken = {claim.statement.casefold() for claim in fixed}
+    taken |= {one.casefold() for one in persona.unwanted}
+    new = [claim for claim in written.claims if claim.statement.casefold() not in taken]
+    return written.model_copy(update={"claims": (*fixed, *new), "unwanted": persona.unwanted})
+
+
+def _known_at_end(facts: Sequence[Fact], history: Sequence[Episode]) -> list[Fact]:
+    """Return the facts as they stood at the end of a history, without what confirmed them later.
+
+    What a user stated needs no source in the history: it may be a turn without an outcome.
+    """
+    own, end = {episode.id for episode in history}, history[-1].at
+    found = []
+    for fact in facts:
+        seen = fact.sources if fact.stated else tuple(own.intersection(fact.sources))
+        if seen and fact.valid_from <= end:
+            order = tuple(source for source in fact.sources if source in seen)
+            found.append(fact.model_copy(update={"sources": order}))
+    return found
+
+
 def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -> Claim | None:
     named = [name for reference in one.evidence for name in inputs.sources(reference)]
     evidence = tuple(dict.fromkeys(named))
-    if len(evidence) < LEAST_EVIDENCE:
+    if len(evidence) < LEAST_EVIDENCE or not admitted(one.scope, one.text):
         return None
     moments = [episode.at for episode in history if episode.id in evidence]
     moments += [fact.valid_from for fact in inputs.facts if set(fact.sources).issubset(named)]
@@ -90,7 +128,8 @@ def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -
 
 def stated_claims(facts: Sequence[Fact]) -> tuple[Claim, ...]:
     """Return what the user said, as it was said, as claims of the user's own: latest ones last."""
-    said = [fact for fact in facts if fact.current and fact.stated][-MOST_FACTS:]
+    told = [fact for fact in facts if fact.current and fact.stated]
+    said = [fact for fact in told if admitted(fact.stated)][-MOST_FACTS:]
     return tuple(
         Claim(
             id=fact.id,

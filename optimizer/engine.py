@@ -1,37 +1,35 @@
-"""The search for a better persona: simulate, critique, propose, verify, gate.
+"""The search for a better persona: draft, policy, edits, and nothing worse than generic.
 
 Candidate 0 is the generic prompt. The history is split in time: its earlier part is simulated and
-learned from, its later part only judges. A proposed claim is first checked on cases that it was
-not written from. It enters the pool when it gains on the batch whose errors it mends, and the
-persona when it gains on the later part too; what is served in the end must be no worse than the
-generic prompt and plain retrieval.
+learned from, its later part only judges. What is served in the end must be no worse than the
+generic prompt and plain retrieval. What is shown is searched by ``policy_search``, what is claimed
+by ``edit_search``, which version answers what by ``version_search``; this module knows only their
+order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from persona_agent.optimizer.config import OptimizerConfig
-from persona_agent.optimizer.draft import draft_persona, with_stated
-from persona_agent.optimizer.gates import compare, score
-from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
-from persona_agent.optimizer.policies import CANDIDATES, first_policy
-from persona_agent.optimizer.pool import Candidate, Pool, merged
+from persona_agent.optimizer.draft import draft_upon, with_stated
+from persona_agent.optimizer.edit_search import EditSearch, showing_claims
+from persona_agent.optimizer.judging import Judge, Slices
+from persona_agent.optimizer.policies import first_policy
+from persona_agent.optimizer.policy_search import choose_policy, do_no_harm
+from persona_agent.optimizer.pool import Candidate
 from persona_agent.optimizer.trials import Evaluate, Trials
-from persona_agent.optimizer.verification import outdated, supported
-from persona_agent.optimizer.watch import Critiqued, Drafted, Proposed, Simulated, tell
-from persona_agent.persona import apply_edits, outcome_statistics
+from persona_agent.optimizer.version_search import VectorsOf, choose_versions
+from persona_agent.optimizer.watch import Drafted, tell
+from persona_agent.persona import outcome_statistics
+from persona_agent.persona.alternatives import without_alternatives
+from persona_agent.persona.overtaking import first_changes
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import (
-    ContextPolicy,
-    Edit,
-    EditOperation,
-    Episode,
-    Fact,
-    GateResult,
-    Persona,
-    Trial,
-)
+from persona_agent.schema import ContextPolicy, Edit, Episode, Fact, GateResult, Persona
+
+MOST_COMPARED = 1_000
+"""Episodes, the latest ones, among which changes of taste are looked for."""
 
 
 class Search:
@@ -48,101 +46,103 @@ class Search:
         current: Persona | None = None,
         facts: Sequence[Fact] = (),
         again: LanguageModel | None = None,
+        earlier: Sequence[Persona] = (),
+        vectors: VectorsOf | None = None,
     ) -> None:
+        """Take what a search needs.
+
+        Args:
+            user_id: whose persona it is.
+            history: episodes with outcomes, in time order.
+            evaluate: simulates episodes.
+            model: writes drafts, critiques and edits, and answers in simulation.
+            config: settings.
+            current: the version in use.
+            facts: current facts of semantic memory.
+            again: the same model, with answers drawn anew.
+            earlier: versions that were in use before, the latest first.
+            vectors: of episodes; without them no choice among versions is tried, and no change of
+                taste is seen.
+        """
         self.config = config
         self.draft: Persona | None = None
-        self.rejected: list[Edit] = []
-        self.gates: list[GateResult] = []
-        self._best = Candidate(current or Persona(user_id=user_id, cause="draft"))
-        self._generic = Persona.generic(user_id)
-        self._pool = Pool()
-        self._trials = Trials(evaluate, model, again=again)
-        self._noise = 0.0
         self._facts = facts
-        self._history = history
         self._model = model
-        count = min(config.max_validation, round(len(history) * config.validation_share))
-        cut = len(history) - max(1, count)
-        self._train, self._validation = history[:cut], history[cut:]
-        warm = max(1, round(len(history) * config.warm_up_share))
-        self._replay = history[warm:][-config.max_replay :]
+        self._slices = Slices.of(history, config, _changes(user_id, history, vectors))
+        trials = Trials(evaluate, model, again=again)
+        self._judge = Judge(user_id, self._slices, trials, config)
+        begun = without_alternatives(current or Persona(user_id=user_id, cause="draft"))
+        self._edits = EditSearch(Candidate(begun), self._judge, model)
+        self._earlier = earlier
+        self._vectors = vectors
 
     @property
     def persona(self) -> Persona:
         """The best persona so far."""
-        return self._best.persona
+        return self._edits.best.persona
 
     @property
     def accepted(self) -> tuple[Edit, ...]:
         """The edits that led to it, in order."""
-        return self._best.edits
+        return self._edits.best.edits
+
+    @property
+    def rejected(self) -> list[Edit]:
+        """The edits that did not help."""
+        return self._edits.rejected
+
+    @property
+    def gates(self) -> list[GateResult]:
+        """Every comparison, in order."""
+        return self._judge.gates
 
     async def run(self) -> Persona:
         """Return the persona to serve: its claims earned, its policy chosen by validation."""
-        if len(self._history) < self.config.min_history:  # too few to judge anything concluded
+        if len(self._slices.history) < self.config.min_history:  # too few to judge anything
             return self._finished(self.persona.model_copy(update={"policy": ContextPolicy()}))
         if all(claim.origin == "user" for claim in self.persona.claims):
-            self.draft = await self._drafted(self._train)
-            policy = first_policy(self._train)
-            self._best = Candidate(self.draft.model_copy(update={"policy": policy}))
-            tell(Drafted(claims=self.draft.claims))
-        self._noise = await self._trials.noise(
-            self.persona, self._train[-self.config.batch_size :], self.config.confidence_weight
-        )
+            await self._draft_first()
+        await self._judge.measure_noise(self.persona)
         await self._choose_policy()
         if self.draft is None:
-            await self._retire()
+            await self._edits.retire()
             await self._draft_anew()
-        await self._enter(self._best)
-        await self._rounds()
-        await self._merge()
+        await self._edits.rounds()
+        await self._edits.merge()
         if self.accepted:
             await self._choose_policy()
-        await self._do_no_harm()
+        await self._choose_versions()
+        self._edits.best = await do_no_harm(self._edits.best, self._judge)
         await self._refit()
         return self._finished(self.persona)
 
-    async def _rounds(self) -> None:
-        idle = 0
-        for epoch in range(self.config.epochs):
-            idle = 0 if await self._round(epoch) else idle + 1
-            if idle >= self.config.patience:
-                break
+    async def _choose_policy(self) -> None:
+        self._edits.best = await choose_policy(self._edits.best, self._judge)
 
-    async def _simulated(
-        self, what: str, persona: Persona, episodes: Sequence[Episode]
-    ) -> list[Trial]:
-        trials = await self._trials.of(persona, episodes)
-        tell(Simulated(what=what, episodes=tuple(episodes), trials=tuple(trials)))
-        return trials
+    async def _choose_versions(self) -> None:
+        if self._vectors is not None:
+            earlier = self._earlier[: self.config.alternatives]
+            self._edits.best = await choose_versions(
+                self._edits.best, earlier, self._judge, self._vectors
+            )
+
+    # --- drafts ---------------------------------------------------------------------------------
 
     async def _drafted(self, history: Sequence[Episode]) -> Persona:
-        """Return a draft on top of what the user fixed, without what the user deleted.
+        return await draft_upon(self.persona, history, self._facts, self._model, self.config)
 
-        It knows only facts that rest on this history, and what was said before its end: others
-        know what judges.
-        """
-        own, end = {episode.id for episode in history}, history[-1].at
-        facts = [
-            fact
-            for fact in self._facts
-            if own.issuperset(fact.sources) or (fact.stated and fact.valid_from <= end)
-        ]
-        user_id = self.persona.user_id
-        written = await draft_persona(user_id, history, self._model, self.config, facts=facts)
-        said = with_stated(self.persona, facts)
-        fixed = tuple(claim for claim in said.claims if claim.protected)
-        known = {claim.statement.casefold() for claim in fixed}
-        known |= {one.casefold() for one in self.persona.unwanted}
-        new = [claim for claim in written.claims if claim.statement.casefold() not in known]
-        kept = {"claims": (*fixed, *new), "unwanted": self.persona.unwanted}
-        return written.model_copy(update=kept)
+    async def _draft_first(self) -> None:
+        """Begin with a draft; nothing of it is proven yet."""
+        self.draft = await self._drafted(self._slices.train)
+        policy = first_policy(self._slices.train)
+        self._edits.best = Candidate(self.draft.model_copy(update={"policy": policy}))
+        tell(Drafted(claims=self.draft.claims))
 
     async def _draft_anew(self) -> None:
         """Replace the claims in use by a new draft where that is better on what came later."""
-        fresh = await self._drafted(self._train)
+        fresh = await self._drafted(self._slices.train)
         persona = showing_claims(fresh.model_copy(update={"policy": self.persona.policy}))
-        if await self._judge("a new draft", Candidate(persona), self.config.edit_errors):
+        if await self._edits.accepts("a new draft", Candidate(persona), self.config.edit_errors):
             self.draft = fresh
 
     async def _refit(self) -> None:
@@ -154,168 +154,20 @@ class Search:
         """
         shown = self.persona.policy.show_claims and self.persona.policy.recalled > 0
         if self.config.refit and self.draft is not None and shown and not self.accepted:
-            whole = await self._drafted(self._history)
-            self._best = Candidate(whole.model_copy(update={"policy": self.persona.policy}))
-
-    # --- what is shown --------------------------------------------------------------------------
-
-    async def _choose_policy(self) -> None:
-        """Leave the policy in use only for one that is clearly better in replay.
-
-        What is recalled and counted for an episode is strictly before it, so nearly the whole
-        history can judge a policy; claims drafted from its earlier part are shown by most.
-        """
-        best = await self._simulated("replay", self.persona, self._replay)
-        for name, policy in CANDIDATES.items():
-            if policy == self.persona.policy or policy == ContextPolicy.generic():
-                continue
-            rival = self.persona.model_copy(update={"policy": policy})
-            trials = await self._trials.of(rival, self._replay)
-            if self._gate(f"policy {name}", trials, best, self.config.switch_errors):
-                self._show(policy)
-                best = trials
-
-    async def _do_no_harm(self) -> None:
-        """Serve the generic prompt where it is better than everything that was learned."""
-        best = await self._trials.of(self.persona, self._replay)
-        generic = await self._trials.of(self._generic, self._replay)
-        if not self._gate("no worse than generic", best, generic, -self.config.harm_errors):
-            self._show(ContextPolicy.generic())
-
-    def _show(self, policy: ContextPolicy) -> None:
-        persona = self.persona.model_copy(update={"policy": policy})
-        self._best = Candidate(persona, self.accepted)
-
-    def _gate(
-        self, name: str, candidate: Sequence[Trial], incumbent: Sequence[Trial], errors: float
-    ) -> bool:
-        result = compare(
-            name,
-            candidate,
-            incumbent,
-            confidence_weight=self.config.confidence_weight,
-            margin_errors=errors,
-            noise=self._noise,
-        )
-        self.gates.append(result)
-        tell(result)
-        return result.passed
-
-    # --- what is claimed ------------------------------------------------------------------------
-
-    async def _round(self, epoch: int) -> bool:
-        """Simulate one batch, learn from its errors; return whether an edit was accepted."""
-        parent = self._pool.parent(epoch)
-        batch = self._batch(epoch)
-        trials = await self._simulated(f"batch {epoch + 1}", parent.persona, batch)
-        critiques = await critique_errors(parent.persona, trials, batch, self._train, self._model)
-        tell(Critiqued(critiques=tuple(critiques)))
-        if not critiques:
-            return False
-        correct = [e for e, trial in zip(batch, trials, strict=True) if trial.loss == 0]
-        blamed = blame(parent.persona, critiques)
-        if parent.edits == self.accepted:
-            self._best = Candidate(blamed, parent.edits)
-        tried = [words_of(edit) for edit in self.rejected]
-        proposed = await propose_edits(
-            blamed, critiques, correct, self._train, tried, self._model, self.config
-        )
-        edits, unsupported = await supported(
-            proposed, self._train, self.config.verify_cases, self._model
-        )
-        self.rejected.extend(unsupported)
-        tell(Proposed(edits=tuple(edits), unsupported=tuple(unsupported)))
-        before = self.accepted
-        parent = Candidate(blamed, parent.edits)
-        for edit in edits:
-            parent = await self._try(edit, parent, batch)
-        return self.accepted != before
-
-    async def _try(self, edit: Edit, parent: Candidate, batch: Sequence[Episode]) -> Candidate:
-        """Return the parent with one more edit where that gains on the batch, else the parent.
-
-        The child becomes the best candidate when it does not lose on validation either.
-        """
-        persona = apply_edits(parent.persona, [edit], cause="optimize", at=self._history[-1].at)
-        if persona.claims == parent.persona.claims:
-            self.rejected.append(edit)
-            return parent
-        if edit.operation is not EditOperation.DELETE:  # a claim can only help where it is shown
-            persona = showing_claims(persona)
-        child = Candidate(persona, (*parent.edits, edit))
-        name = words_of(edit)
-        trials = await self._trials.of(persona, batch)
-        before = await self._trials.of(parent.persona, batch)
-        if not self._gate(f"minibatch: {name}", trials, before, self._bar(edit, 0.0)):
-            self.rejected.append(edit)
-            return parent
-        await self._enter(child)
-        errors = self._bar(edit, self.config.edit_errors)
-        if await self._judge(f"validation: {name}", child, errors):
-            return child
-        self.rejected.append(edit)
-        return parent
-
-    def _bar(self, edit: Edit, errors: float) -> float:
-        """A deletion makes the persona smaller: it need not gain, only do no harm."""
-        return -self.config.harm_errors if edit.operation is EditOperation.DELETE else errors
-
-    async def _judge(self, name: str, candidate: Candidate, errors: float) -> bool:
-        """Compare a candidate with the best and the generic prompt on the later part; keep it."""
-        trials = await self._trials.of(candidate.persona, self._validation)
-        best = await self._trials.of(self.persona, self._validation)
-        generic = await self._trials.of(self._generic, self._validation)
-        if not self._gate(name, trials, best, errors) or not self._gate(
-            f"against generic: {name}", trials, generic, -self.config.harm_errors
-        ):
-            return False
-        self._best = Candidate(
-            credit(candidate.persona, self.persona, trials, best), candidate.edits
-        )
-        return True
-
-    async def _enter(self, candidate: Candidate) -> None:
-        """Take a candidate into the pool, scored on the latest training episodes."""
-        episodes = self._train[-self.config.pool_cases :]
-        trials = await self._trials.of(candidate.persona, episodes)
-        weight = self.config.confidence_weight
-        self._pool.add(candidate, {one.episode_id: score(one, weight) for one in trials})
-
-    async def _merge(self) -> None:
-        """Try the best candidate with the edits of one that is good where it is not."""
-        partner = self._pool.partner(self._best)
-        if partner is None:
-            return
-        child = merged(self._best, partner, self._history[-1].at)
-        if child.persona.claims != self.persona.claims:
-            await self._judge("merge", child, self.config.edit_errors)
-
-    async def _retire(self) -> None:
-        """Try without each claim that the latest outcomes contradict: tastes change."""
-        latest = self._history[-self.config.verify_cases :] if self.config.verify_cases else ()
-        stale = await outdated(
-            self.persona.claims, latest, self._model, least=self.config.retire_cases
-        )
-        for edit in stale:
-            at = self._history[-1].at
-            persona = apply_edits(self.persona, [edit], cause="optimize", at=at)
-            child = Candidate(persona, (*self.accepted, edit))
-            if not await self._judge(f"retire: {words_of(edit)}", child, -self.config.harm_errors):
-                self.rejected.append(edit)
-
-    def _batch(self, epoch: int) -> Sequence[Episode]:
-        """Return the latest training episodes, a window further back each round."""
-        size = self.config.batch_size
-        end = len(self._train) - epoch * size
-        return self._train[max(0, end - size) : end] if end > 0 else self._train[-size:]
+            whole = await self._drafted(self._slices.history)
+            judged = ("policy", "alternatives", "track_record")
+            kept = whole.model_copy(update={name: getattr(self.persona, name) for name in judged})
+            self._edits.best = replace(self._edits.best, persona=kept)
 
     def _finished(self, persona: Persona) -> Persona:
         """Add what needs no judging: the counts, and what the user said up to now."""
-        counted = persona.model_copy(update={"statistics": outcome_statistics(self._history)})
-        return with_stated(counted, self._facts)
+        counted = outcome_statistics(self._slices.history)
+        return with_stated(persona.model_copy(update={"statistics": counted}), self._facts)
 
 
-def showing_claims(persona: Persona) -> Persona:
-    """Return the persona with a policy that shows its claims."""
-    policy = persona.policy.model_copy(update={"show_claims": True})
-    return persona.model_copy(update={"policy": policy})
+def _changes(user_id: str, history: Sequence[Episode], vectors: VectorsOf | None) -> frozenset[str]:
+    """Return the episodes, of the latest ones, that show a change of taste."""
+    recent = history[-MOST_COMPARED:]
+    if vectors is None or not recent:
+        return frozenset()
+    return first_changes(recent, vectors(user_id, [one.id for one in recent]))

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 
 from persona_agent.errors import ModelAnswerError
+from persona_agent.optimizer.alike import telling_cases
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.draft import LEAST_EVIDENCE
 from persona_agent.persona import outcome_statistics, render_statistics
+from persona_agent.persona.admission import admitted
 from persona_agent.prompts import (
     CRITIQUE,
     PROPOSE_EDITS,
@@ -65,10 +67,13 @@ async def _critique(
     failure = Failure(case=Case.of(episode), answer=trial.answer or "")
     before = [one for one in history if one.at < episode.at]
     same_task = [one for one in before if one.query.task_name == episode.query.task_name]
+    about = " ".join([episode.query.text, *episode.query.options])
+    similar = telling_cases([about], same_task, SIMILAR_CASES)
     inputs = CritiqueInputs(
         failure=failure,
-        claims=persona.claims,
-        similar=tuple(Case.of(one) for one in same_task[-SIMILAR_CASES:]),
+        # What the answer was not shown can have neither misled it nor been left unheeded.
+        claims=persona.claims if persona.policy.show_claims else (),
+        similar=tuple(Case.of(one) for one in similar),
     )
     try:
         said = await model.ask(CRITIQUE, inputs)
@@ -146,6 +151,8 @@ def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim])
         return None
     named = tuple(dict.fromkeys(name for name in evidence if name))
     if one.operation is EditOperation.ADD and len(named) < LEAST_EVIDENCE:
+        return None
+    if not admitted(one.scope, one.text):
         return None
     try:
         return Edit(

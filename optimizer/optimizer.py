@@ -10,8 +10,16 @@ from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.engine import Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
 from persona_agent.optimizer.trials import Evaluate
+from persona_agent.optimizer.version_search import VectorsOf
 from persona_agent.persona import diff
-from persona_agent.prompts import CRITIQUE, DECIDE, DRAFT_PERSONA, PROPOSE_EDITS, VERIFY_CLAIMS
+from persona_agent.prompts import (
+    CRITIQUE,
+    DECIDE,
+    DRAFT_PERSONA,
+    PROPOSE_EDITS,
+    RESPOND,
+    VERIFY_CLAIMS,
+)
 from persona_agent.protocols import LanguageModel, PersonaStore
 from persona_agent.schema import Episode, Fact, Persona, Revision, Usage, new_id
 
@@ -27,12 +35,24 @@ class PersonaOptimizer:
         personas: PersonaStore,
         journal_dir: Path,
         config: OptimizerConfig | None = None,
+        vectors: VectorsOf | None = None,
     ) -> None:
+        """Take what optimizations need.
+
+        Args:
+            simulator: makes what simulates episodes, anew for each optimization.
+            model: answers.
+            personas: where versions and revisions are kept.
+            journal_dir: where paid answers are kept until a run has ended.
+            config: settings.
+            vectors: of episodes, to tell similar ones; without them no earlier version may answer.
+        """
         self._simulator = simulator
         self._model = model
         self._personas = personas
         self._journal_dir = journal_dir
         self.config = config or OptimizerConfig()
+        self._vectors = vectors
 
     def journaled(self, user_id: str) -> LanguageModel:
         """Return the model with what it answers for this user's optimization on record.
@@ -59,6 +79,7 @@ class PersonaOptimizer:
             ModelError: the search could not go on; what was paid for is journaled.
         """
         current = await asyncio.to_thread(self._personas.latest, user_id)
+        versions = await asyncio.to_thread(self._personas.history, user_id)
         model = self.journaled(user_id)
         before = self._model.usage(user_id=user_id)
         search = Search(
@@ -70,6 +91,8 @@ class PersonaOptimizer:
             current=current,
             facts=facts,
             again=model.again() if isinstance(model, JournaledModel) else None,
+            earlier=[one for one in reversed(versions) if one.cause == "optimize"],
+            vectors=self._vectors,
         )
         found = await search.run()
         used = spent(before, self._model.usage(user_id=user_id))
@@ -88,7 +111,7 @@ class PersonaOptimizer:
         outcomes: int,
     ) -> Revision:
         changed = current is None or not diff(current, found).empty
-        prompts = (DECIDE, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, VERIFY_CLAIMS)
+        prompts = (DECIDE, RESPOND, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, VERIFY_CLAIMS)
         return Revision(
             user_id=user_id,
             from_version=(current or search.draft or found).version,
@@ -101,7 +124,7 @@ class PersonaOptimizer:
             usage=used,
             model=self._model.name,
             prompts={prompt.name: prompt.digest for prompt in prompts},
-            reason="" if changed else "nothing that was tried helped",
+            reason=_reason(changed, bool(search.gates), outcomes),
         )
 
     def _store(
@@ -128,6 +151,16 @@ class PersonaOptimizer:
     def forget(self, user_id: str) -> None:
         """Remove the journal of a user."""
         journal_path(self._journal_dir, user_id).unlink(missing_ok=True)
+
+
+def _reason(changed: bool, judged: bool, outcomes: int) -> str:
+    """Return why a revision is as it is, where its gates do not tell."""
+    if judged:
+        return "" if changed else "nothing that was tried helped"
+    few = f"{outcomes} known outcomes are too few to judge anything by"
+    if changed:
+        return f"only what the user stated is taken up, as stated and unjudged: {few}"
+    return f"nothing new was stated, and {few}"
 
 
 def spent(before: Usage, after: Usage) -> Usage:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from statistics import fmean
 
-from persona_agent.optimizer.gates import score
 from persona_agent.persona import render
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import ContextPolicy, Episode, Persona, Trial
+from persona_agent.schema import Episode, Persona, Trial
 
 Evaluate = Callable[[Persona, Sequence[Episode], LanguageModel], Awaitable[list[Trial]]]
 """Simulates episodes with a persona: one trial an episode, in order, memory strictly before it."""
@@ -32,20 +31,22 @@ class Trials:
         self._evaluate = evaluate
         self._model = model
         self._again = again
-        self._known: dict[tuple[str, ContextPolicy], dict[str, Trial]] = {}
+        self._known: dict[tuple[object, ...], dict[str, Trial]] = {}
 
     async def of(self, persona: Persona, episodes: Sequence[Episode]) -> list[Trial]:
         """Return one trial an episode, in order."""
-        # What a persona shows decides its answers; counts of help and harm only sort claims.
-        shown = render(persona, max_tokens=UNBOUNDED)
-        known = self._known.setdefault((shown, persona.policy), {})
+        known = self._known.setdefault(_acts(persona), {})
         missing = [episode for episode in episodes if episode.id not in known]
         for trial in await self._evaluate(persona, missing, self._model):
             known[trial.episode_id] = trial
         return [known[episode.id] for episode in episodes]
 
+    def adopt(self, persona: Persona, trials: Sequence[Trial]) -> None:
+        """Take in what a persona is known to answer, so that it is not asked again."""
+        self._known.setdefault(_acts(persona), {}).update({one.episode_id: one for one in trials})
+
     async def noise(
-        self, persona: Persona, episodes: Sequence[Episode], confidence_weight: float
+        self, persona: Persona, episodes: Sequence[Episode], score: Callable[[Trial], float]
     ) -> float:
         """Return the variance of one score between runs: half the mean squared difference of two.
 
@@ -56,7 +57,10 @@ class Trials:
         first = await self.of(persona, episodes)
         second = await self._evaluate(persona, episodes, self._again)
         pairs = zip(first, second, strict=True)
-        return fmean(
-            (score(one, confidence_weight) - score(other, confidence_weight)) ** 2 / 2
-            for one, other in pairs
-        )
+        return fmean((score(one) - score(other)) ** 2 / 2 for one, other in pairs)
+
+
+def _acts(persona: Persona) -> tuple[object, ...]:
+    """Return what decides the answers of a persona; counts of help and harm only sort claims."""
+    others = tuple(one.version for one in persona.alternatives)
+    return (render(persona, max_tokens=UNBOUNDED), persona.policy, others)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.errors import ModelAnswerError
+from persona_agent.optimizer.alike import telling_cases
 from persona_agent.prompts import VERIFY_CLAIMS, Case, VerifyInputs
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Edit, EditOperation, Episode
@@ -55,18 +56,29 @@ async def supported(
 ) -> tuple[list[Edit], list[Edit]]:
     """Split edits into those whose wording other cases support, and the rest.
 
-    Each edit is checked on the latest ``most`` episodes that it does not rest on. A deletion
-    claims nothing, so there is nothing to check. When the check cannot be made (no such episode,
-    or no usable answer) the edits are left to the gates.
+    Each edit is checked on ``most`` episodes that none of them rests on, see :func:`cases_for`. A
+    deletion claims nothing, so there is nothing to check. When the check cannot be made (no such
+    episode, or no usable answer) the edits are left to the gates.
     """
     claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
-    used = {name for edit in claiming for name in edit.evidence}
-    others = [episode for episode in history if episode.id not in used][-most:]
+    others = cases_for(claiming, history, most)
     found = await verify([edit.statement for edit in claiming], others, model)
     if found is None:
         return list(edits), []
     failed = [edit for edit, support in zip(claiming, found, strict=True) if not support.holds]
     return [edit for edit in edits if edit not in failed], failed
+
+
+def cases_for(edits: Sequence[Edit], history: Sequence[Episode], most: int) -> list[Episode]:
+    """Return the cases that can tell most of edits and that none of them rests on, in time order.
+
+    They are of the tasks that the edits rest on, and preferably about what they state.
+    """
+    used = {name for edit in edits for name in edit.evidence}
+    others = [episode for episode in history if episode.id not in used]
+    tasks = {episode.query.task_name for episode in history if episode.id in used}
+    own = [episode for episode in others if episode.query.task_name in tasks] or others
+    return telling_cases([edit.statement for edit in edits], own, most)
 
 
 async def outdated(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from persona_agent.errors import SettingsError
@@ -66,6 +66,21 @@ class Settings(BaseSettings):
     optimize_after: int | None = Field(default=None, ge=1)
     """New outcomes after which a user's persona is optimized by itself, off the response path."""
 
+    contradiction_weight: float = Field(default=0.5, ge=0, le=10)
+    """Objective: weight of contradicting the claims or what the agent said before."""
+
+    relevance_weight: float = Field(default=0.5, ge=0, le=10)
+    """Objective: weight of being less to the point than what the user kept."""
+
+    copying_weight: float = Field(default=0.5, ge=0, le=10)
+    """Objective: weight of repeating claims word for word."""
+
+    reason_weight: float = Field(default=0.0, ge=0, le=1)
+    """Objective: what these three count for the reason of a choice; 0: reasons are not read."""
+
+    ask_when_unsure: bool = False
+    """Whether a decision comes with a question where what is known of the user is divided."""
+
     keep_secrets: bool = False
     """Whether what looks like a card number, key or password may enter memory."""
 
@@ -89,6 +104,38 @@ class Settings(BaseSettings):
 
     wikipedia: bool = False
     """Whether the agent may look things up in Wikipedia (needs a network)."""
+
+    candidates: int = Field(default=1, ge=1, le=8)
+    """Replies drawn in a chat turn, of which one without contradictions is given."""
+
+    listener_votes: int = Field(default=0, ge=0, le=9)
+    """Votes of an imaginary listener on each candidate reply; 0: no listener."""
+
+    mediator: bool = False
+    """Whether a wish spread over a thread is rewritten into one request before it is answered."""
+
+    commitment: bool = True
+    """Whether what the agent said of itself in a thread is kept and shown to its later turns."""
+
+    critic: str | None = None
+    """Model that weighs candidates and rewrites requests; unset: ``model``."""
+
+    nli: str | None = None
+    """Cross-encoder (name or folder) that finds contradictions in place of the critic."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.listener_votes and self.candidates == 1:
+            raise ValueError(
+                "a listener chooses among candidates: with listener_votes set candidates to 2 or "
+                "more (mend PERSONA_AGENT_CANDIDATES)"
+            )
+        if self.candidates > 1 and self.temperature == 0:
+            raise ValueError(
+                "at temperature 0 all candidates are equal: set candidates to 1, or another "
+                "temperature (mend PERSONA_AGENT_TEMPERATURE)"
+            )
+        return self
 
     def with_default_cache(self) -> Settings:
         """Return the settings with the user's cache directory where none is set."""
@@ -114,7 +161,10 @@ class Settings(BaseSettings):
 def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else "?"
+        if not problem["loc"]:
+            lines.append(problem["msg"].removeprefix("Value error, "))
+            continue
+        name = str(problem["loc"][0])
         known = name in Settings.model_fields
         hint = f"mend PERSONA_AGENT_{name.upper()}" if known else "there is no such setting"
         lines.append(f"setting {name!r}: {problem['msg']} ({hint})")

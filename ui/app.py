@@ -7,44 +7,56 @@ import threading
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.ui import sidebar
+from persona_agent.ui import frame, sidebar
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import TRY_PAGE, errors_shown, show_notice
 
-# Drawn here, since Streamlit fetches the picture of a named icon from elsewhere.
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="11" r="7" '
-    'fill="#D55E00"/><path d="M3 31a13 12 0 0 1 26 0z" fill="#0072B2"/></svg>'
-)
 WIDE = ("Optimize", "Atlas", "Evidence")
 
 
 def main() -> None:
     """Draw the sidebar and the page that was picked."""
-    st.set_page_config(page_title="persona_agent", page_icon=ICON)
+    st.set_page_config(page_title="persona_agent", page_icon=frame.ICON)
     page = st.navigation(
         {
             "Start": [
                 st.Page(TRY_PAGE, title="Try it", icon=":material/play_arrow:", default=True)
             ],
             "One user": [
-                st.Page("page_chat.py", title="Chat", icon=":material/chat:"),
-                st.Page("page_persona.py", title="Persona", icon=":material/person:"),
-                st.Page("page_memory.py", title="Memory", icon=":material/history:"),
-                st.Page("page_optimize.py", title="Optimize", icon=":material/tune:"),
+                st.Page("page_chat.py", url_path="chat", title="Chat", icon=":material/chat:"),
+                st.Page(
+                    "page_persona.py", url_path="persona", title="Persona", icon=":material/person:"
+                ),
+                st.Page(
+                    "page_memory.py", url_path="memory", title="Memory", icon=":material/history:"
+                ),
+                st.Page(
+                    "page_optimize.py",
+                    url_path="optimize",
+                    title="Optimize",
+                    icon=":material/tune:",
+                ),
             ],
             "All users": [
-                st.Page("page_atlas.py", title="Atlas", icon=":material/scatter_plot:"),
-                st.Page("page_evidence.py", title="Evidence", icon=":material/query_stats:"),
+                st.Page(
+                    "page_atlas.py", url_path="atlas", title="Atlas", icon=":material/scatter_plot:"
+                ),
+                st.Page(
+                    "page_evidence.py",
+                    url_path="evidence",
+                    title="Evidence",
+                    icon=":material/query_stats:",
+                ),
             ],
         },
         expanded=True,
     )
     st.set_page_config(
         page_title=f"{page.title} · persona_agent",
-        page_icon=ICON,
+        page_icon=frame.ICON,
         layout="wide" if page.title in WIDE else "centered",
     )
+    frame.show()
     with errors_shown():
         agent = open_agent()
         _warm_up(agent)

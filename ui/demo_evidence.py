@@ -26,7 +26,7 @@ def show(agent: PersonaAgent) -> None:
     if running is None or (not running.running and running.result is None):
         st.write(
             "Ten invented people: personas are learned from the first 60 % of what each of them "
-            "did, and asked for the rest. Your memory is not touched."
+            "did, and asked for the rest. Your memory is not touched. It takes about a minute."
         )
         if agent.settings.model != OFFLINE:
             st.caption("With the chosen model this is to be paid for.")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from persona_agent.agent.show import episode_line
+from persona_agent.agent.show import one_line
 from persona_agent.schema import Episode
 from persona_agent.ui.texts import counted, literal
 
 MOST = 20
+ASKED, DONE = 200, 120
+"""How much of what was asked and of what the user did is shown."""
 
 
 def show(ids: tuple[str, ...], episodes: dict[str, Episode]) -> None:
@@ -16,11 +18,18 @@ def show(ids: tuple[str, ...], episodes: dict[str, Episode]) -> None:
     if not ids:
         return
     known = sorted((episodes[name] for name in ids if name in episodes), key=lambda one: one.at)
-    with st.expander(f"Rests on {counted(len(ids), 'interaction')}"):
+    with st.expander(f"Rests on {counted(len(ids), 'interaction')}", type="compact"):
         for episode in reversed(known[-MOST:]):
-            literal(episode_line(episode))
+            literal(in_words(episode))
         more, gone = len(known[:-MOST]), len(ids) - len(known)
         if more:
             st.caption(f"and {more} earlier ones")
         if gone:
             st.caption(f"{gone} no longer stored")
+
+
+def in_words(episode: Episode) -> str:
+    """Return an interaction in a line or two: when, what was asked, what the user did."""
+    outcome = "(not known)" if episode.outcome is None else one_line(episode.outcome, DONE)
+    asked = one_line(episode.query.text, ASKED)
+    return f"{episode.at.date().isoformat()} · {asked} → {outcome}"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.agent.show import episode_line, evidence_ids
+from persona_agent.agent.show import evidence_ids
 from persona_agent.optimizer.watch import Simulated
 from persona_agent.schema import Edit, EditOperation, GateResult, Revision, Usage
 from persona_agent.settings import OFFLINE
-from persona_agent.ui import plots
+from persona_agent.ui import evidence, plots
 from persona_agent.ui.job import Job
 from persona_agent.ui.learning import Learning, cost
 from persona_agent.ui.state import show_progress
@@ -151,7 +151,7 @@ def _gates(gates: Sequence[GateResult]) -> None:
     rows = [
         {
             "": "✓" if gate.passed else "✗",
-            "what was tried": gate.gate,
+            "what was tried": plots.gate_words(gate.gate),
             "gain [95 %]": _difference(gate),
             "on": gate.episodes,
         }
@@ -159,7 +159,7 @@ def _gates(gates: Sequence[GateResult]) -> None:
     ]
     columns = {
         "": st.column_config.TextColumn(width=30),
-        "what was tried": st.column_config.TextColumn(width=170),
+        "what was tried": st.column_config.TextColumn(width=200),
         "gain [95 %]": st.column_config.TextColumn(width=130),
         "on": st.column_config.NumberColumn(width=30, help="interactions that judged"),
     }
@@ -231,16 +231,17 @@ def _list(agent: PersonaAgent, user: str, title: str, edits: Sequence[Edit]) -> 
 
 def show_edit(agent: PersonaAgent, user: str, edit: Edit) -> None:
     """Draw one edit with its reason and its evidence."""
-    with st.container(border=True):
-        with st.container(horizontal=True):
-            st.badge(edit.operation.value, color=_COLORS[edit.operation])
-            literal(f"{edit.scope}: {edit.text}" if edit.scope else edit.text or "(a claim)")
+    with st.container(border=True, gap="xsmall"):
+        st.badge(edit.operation.value, color=_COLORS[edit.operation])
+        literal(f"{edit.scope}: {edit.text}" if edit.scope else edit.text or "(a claim)")
         if edit.reason:
             literal(_cut(edit.reason))
         if edit.evidence:
-            with st.expander(f"Rests on {counted(len(edit.evidence), 'interaction')}"):
+            with st.expander(
+                f"Rests on {counted(len(edit.evidence), 'interaction')}", type="compact"
+            ):
                 for episode in agent.memory.episodes.get(user, evidence_ids([edit])):
-                    literal(episode_line(episode))
+                    literal(evidence.in_words(episode))
 
 
 def _cut(text: str) -> str:

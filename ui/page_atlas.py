@@ -19,12 +19,17 @@ from persona_agent.schema import Episode
 from persona_agent.settings import OFFLINE
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.job import Job
-from persona_agent.ui.state import follow, job, show_progress, start
+from persona_agent.ui.state import drop_job, follow, job, show_progress, start
 from persona_agent.ui.texts import counted, escaped, literal
+from persona_agent.ui.upload import KINDS, LEAST_PEOPLE, read_histories
 
-DEMO, STORED = "The ten invented people", "The users of this memory"
-LEAST_STORED = 3
-BATCH = 128
+DEMO, STORED, FILE = "The ten invented people", "The users of this memory", "A file of histories"
+SOURCES = {
+    DEMO: "Learns ten personas, three stages each; about a minute.",
+    STORED: "Draws the personas that this memory holds, every version of them.",
+    FILE: "Learns a persona for everybody in the file, three stages each. Nothing of it is stored.",
+}
+BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -57,40 +62,71 @@ def show() -> None:
 
 def _offer(agent: PersonaAgent) -> None:
     with_persona = len(agent.memory.personas.users())
-    source = st.radio("Whose", [DEMO, STORED], horizontal=True, key="atlas source")
-    if source == STORED and with_persona < LEAST_STORED:
+    source = str(st.radio("Whose", [*SOURCES], captions=[*SOURCES.values()], key="atlas source"))
+    if source == STORED and with_persona < LEAST_PEOPLE:
         st.info(
             f"{counted(with_persona, 'user')} of this memory with a persona: a map needs at least "
-            f"{LEAST_STORED}. Optimize more users, or look at the invented people."
+            f"{LEAST_PEOPLE}. Optimize more users, or look at the invented people."
         )
         return
     if source == DEMO and agent.settings.model != OFFLINE:
         st.caption("Their personas are learned with the chosen model: 30 optimizations to pay for.")
+    given = _file(agent) if source == FILE else None
+    if source == FILE and given is None:
+        return
+    building = job("atlas")
+    if building is not None and building.running:
+        return
     if st.button("Draw the map", type="primary", icon=":material/scatter_plot:"):
-        start("atlas", lambda running: _draw(agent, str(source), running))
+        drop_job("atlas")
+        start("atlas", lambda running: _draw(agent, source, given, running))
         st.rerun()
 
 
-async def _draw(agent: PersonaAgent, source: str, running: Job[Mapped]) -> Mapped:
+def _file(agent: PersonaAgent) -> tuple[str, bytes] | None:
+    """Take a file with the histories of several people; None until there is one."""
+    given = st.file_uploader(
+        "Histories of several people",
+        type=[*KINDS],
+        key="atlas file",
+        max_upload_size=20,
+        help="A file for evaluation (`user_id`, `profile`, `query`), or interactions as they are "
+        "imported, each with its `user`.",
+    )
+    if given is None:
+        return None
+    if agent.settings.model != OFFLINE:
+        st.caption("With the chosen model this is to be paid for: three optimizations a person.")
+    return given.name, given.getvalue()
+
+
+async def _draw(
+    agent: PersonaAgent, source: str, given: tuple[str, bytes] | None, running: Job[Mapped]
+) -> Mapped:
     embedder = agent.memory.embedder
     entries: list[Entry] = []
-    if source == DEMO:
-        histories, names = demo_histories()
-        await asyncio.to_thread(_embed_ahead, embedder, histories, running)
+    histories: dict[str, Sequence[Episode]]
+    names: dict[str, str] = {}
+    if source != STORED:
+        if given is None:
+            histories, names = demo_histories()
+        else:
+            histories = await asyncio.to_thread(read_histories, *given)
+            source = f"{source} {len(given[1])} {given[0]}"
+        await _embed_ahead(embedder, histories, running)
         for done, (user, history) in enumerate(histories.items()):
             running.progress("Learning the people", done, len(histories))
             entries += await learned({user: history}, _learner(agent), names=names)
     else:
         entries, histories = await asyncio.to_thread(stored, agent.memory)
-        names = {}
     atlas = await asyncio.to_thread(build_atlas, entries, embedder, progress=running.progress)
     return Mapped(source, atlas, histories, names)
 
 
-def _embed_ahead(
+async def _embed_ahead(
     embedder: Embedder, histories: dict[str, Sequence[Episode]], running: Job[Mapped]
 ) -> None:
-    """Embed in large batches what would else be embedded one by one."""
+    """Embed in batches what would else be embedded one by one; it can be stopped between them."""
     found: dict[str, None] = {}
     for history in histories.values():
         for episode in history:
@@ -98,7 +134,7 @@ def _embed_ahead(
     texts = list(found)
     for begin in range(0, len(texts), BATCH):
         running.progress("Reading their interactions", begin, len(texts))
-        embedder.embed(texts[begin : begin + BATCH])
+        await asyncio.to_thread(embedder.embed, texts[begin : begin + BATCH])
 
 
 def _learner(agent: PersonaAgent) -> Learner:

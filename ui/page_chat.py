@@ -18,6 +18,7 @@ from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import current_user, errors_shown, nobody_picked, notice
 from persona_agent.ui.texts import escaped, literal
 
+BEGINNINGS = ("What do you know about me?", "What do I usually choose?")
 EARLIER = 200
 SHOWN = 30
 DEFAULT = "default"
@@ -34,12 +35,24 @@ def show() -> None:
     turns = agent.memory.episodes.timeline(user, task=CHAT_TASK, limit=EARLIER)
     thread = _thread(turns, user)
     said = [one for one in turns if one.metadata.get("thread") == thread][-SHOWN:]
-    if not said:
-        st.info("Nothing was said yet. Write a message below; each answer can be corrected.")
+    begun = "" if said else _begin()
     for episode in said:
         _turn(agent, episode)
-    if text := st.chat_input("Message", max_chars=20_000):
+    if text := st.chat_input("Message", max_chars=20_000) or begun:
         _send(agent, user, thread, text)
+
+
+def _begin() -> str:
+    """Say what can be done where nothing was said; return the beginning that was picked."""
+    st.info(
+        "Nothing was said yet. Write a message below. Each answer shows what it rests on, and can "
+        "be corrected."
+    )
+    with st.container(horizontal=True):
+        for text in BEGINNINGS:
+            if st.button(text, icon=":material/chat_bubble:"):
+                return text
+    return ""
 
 
 def _thread(turns: list[Episode], user: str) -> str:
@@ -60,9 +73,9 @@ def _thread(turns: list[Episode], user: str) -> str:
 
 
 def _turn(agent: PersonaAgent, episode: Episode) -> None:
-    with st.chat_message("user"):
+    with st.chat_message("user", avatar=":material/person:"):
         literal(episode.query.text)
-    with st.chat_message("assistant"):
+    with st.chat_message("assistant", avatar=":material/auto_awesome:"):
         literal(episode.response or "")
         if episode.outcome is not None:
             st.badge("your words instead", color="blue")
@@ -72,9 +85,9 @@ def _turn(agent: PersonaAgent, episode: Episode) -> None:
             literal(episode.feedback.comment)
         with st.container(horizontal=True, vertical_alignment="center"):
             _thumbs(agent, episode)
-            with st.popover("Correct", icon=":material/comment:"):
+            with st.popover("Correct", type="tertiary", icon=":material/comment:"):
                 _correct(agent, episode)
-            with st.popover("Edit", icon=":material/edit:"):
+            with st.popover("Edit", type="tertiary", icon=":material/edit:"):
                 _edit(agent, episode)
             why = st.toggle("Why this answer", key=f"why of {episode.user_id} {episode.id}")
         if why:
@@ -135,9 +148,9 @@ def _pieces(
 
 
 def _send(agent: PersonaAgent, user: str, thread: str, text: str) -> None:
-    with st.chat_message("user"):
+    with st.chat_message("user", avatar=":material/person:"):
         literal(text)
-    with st.chat_message("assistant"):
+    with st.chat_message("assistant", avatar=":material/auto_awesome:"):
         place = st.empty()
         place.caption("…")
         so_far = ""

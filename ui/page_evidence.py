@@ -10,7 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from persona_agent.errors import InputError
-from persona_agent.evals.report.build import Report, Section, build_report, load_inputs
+from persona_agent.evals.report.build import Report, Section, build_report
+from persona_agent.evals.report.inputs import load_inputs
 from persona_agent.evals.report.tables import Table
 from persona_agent.ui import demo_evidence
 from persona_agent.ui.agents import for_visitors, open_agent
@@ -29,12 +30,15 @@ PLACES = (".", "results")
 def show() -> None:
     """Draw the page."""
     st.title("Evidence")
-    st.write("What evaluations found, with intervals and costs. A claim without a file is none.")
-    files, here = st.tabs(["Result files", "On the invented people"])
-    with files:
-        _files()
+    st.write(
+        "Whether it helps: measure it here on the invented people, or look at what evaluations on "
+        "your own data found, with intervals and costs."
+    )
+    here, files = st.tabs(["On the invented people", "Result files"])
     with here:
         demo_evidence.show(open_agent())
+    with files:
+        _files()
 
 
 def _files() -> None:
@@ -43,14 +47,17 @@ def _files() -> None:
     if found:
         picked = st.multiselect("Result files of the folder that the app runs in", found)
     given = st.file_uploader(
-        "Or upload results", type=["json"], accept_multiple_files=True, max_upload_size=20
+        "Or upload results" if found else "Upload results",
+        type=["json"],
+        accept_multiple_files=True,
+        max_upload_size=20,
     )
     if not picked and not given:
         st.info(
             "A result is a JSON file that an evaluation writes. Make one in a terminal, then "
             "upload it, or start the app in its folder and pick it:"
         )
-        st.code(COMMAND, language=None)
+        st.code(COMMAND, language=None, wrap_lines=True)
         return
     if st.button("Show", type="primary", icon=":material/query_stats:"):
         texts = {path.name: path.read_bytes() for path in picked}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.agent.show import episode_line
 from persona_agent.schema import ContextPolicy, Fact, Recalled
-from persona_agent.ui import memory_transfer
+from persona_agent.ui import evidence, memory_transfer
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import current_user, nobody_picked, notice
 from persona_agent.ui.texts import counted, literal, moment
@@ -78,7 +77,7 @@ def _search(agent: PersonaAgent, user: str) -> None:
 
 def _hit(agent: PersonaAgent, one: Recalled) -> None:
     episode = one.episode
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         literal(episode.query.text)
         literal(f"→ {episode.outcome}")
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -108,11 +107,11 @@ def _facts(agent: PersonaAgent, user: str) -> None:
 
 
 def _fact(agent: PersonaAgent, fact: Fact) -> None:
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         literal(fact.text)
-        with st.expander(f"Rests on {counted(len(fact.sources), 'interaction')}"):
+        with st.expander(f"Rests on {counted(len(fact.sources), 'interaction')}", type="compact"):
             for episode in agent.memory.episodes.get(fact.user_id, list(fact.sources)):
-                literal(episode_line(episode))
+                literal(evidence.in_words(episode))
 
 
 def _recent(agent: PersonaAgent, user: str, count: int) -> None:

@@ -32,7 +32,7 @@ def show() -> None:
     running = job(f"optimize {user}")
     if running is not None and learning is not None:
         follow(running, partial(learning_view.show, agent, learning, running))
-    _earlier(agent, user)
+    _earlier(agent, user, open_latest=running is None)
 
 
 def _offer(agent: PersonaAgent, user: str, known: int) -> None:
@@ -67,7 +67,7 @@ def start_learning(agent: PersonaAgent, user: str) -> None:
     start(f"optimize {user}", work)
 
 
-def _earlier(agent: PersonaAgent, user: str) -> None:
+def _earlier(agent: PersonaAgent, user: str, *, open_latest: bool) -> None:
     revisions = agent.revisions_sync(user)
     if not revisions:
         return
@@ -76,7 +76,7 @@ def _earlier(agent: PersonaAgent, user: str) -> None:
     number = st.selectbox(
         "Which",
         range(len(revisions) - 1, -1, -1),
-        index=None,
+        index=0 if open_latest else None,
         placeholder="Pick a run to see its tests and edits",
         format_func=lambda place: _name(revisions[place], place + 1),
         key=f"run of {user} {len(revisions)}",

@@ -77,7 +77,7 @@ def _now(agent: PersonaAgent, persona: Persona) -> None:
 
 def _claim(agent: PersonaAgent, user: str, claim: Claim, episodes: dict[str, Episode]) -> None:
     key = f"of {user} {claim.id}"
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         literal(claim.statement)
         with st.container(horizontal=True, vertical_alignment="center"):
             if claim.protected:

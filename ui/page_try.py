@@ -113,7 +113,7 @@ def _persona(agent: PersonaAgent, persona: Persona) -> None:
     if not persona.claims:
         st.caption("No claim earned its place; what is recalled and counted does the work.")
     for claim in shown:
-        with st.container(border=True):
+        with st.container(border=True, gap="xsmall"):
             literal(claim.statement)
             evidence.show(claim.evidence, found)
     st.page_link("page_persona.py", label="All of it, with versions", icon=":material/person:")

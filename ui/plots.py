@@ -21,6 +21,20 @@ SURE = 1.96
 """Standard errors of a 95 % interval."""
 FINAL = "no worse than generic"
 CONFIG = {"displayModeBar": False}
+_GATES = {
+    FINAL: "all of it against the generic prompt",
+    "policy no statistics": "show no outcome counts",
+    "policy deep": "recall more interactions",
+    "policy sparse": "recall fewer interactions",
+    "policy rag+stats": "recall and counts only, no claims",
+    "policy rag": "recall only, no claims",
+    "version by similar cases": "choose among versions by similar cases",
+}
+_GATE_STARTS = {
+    "minibatch: ": "on its own batch: ",
+    "validation: ": "on later interactions: ",
+    "against generic: ": "against generic: ",
+}
 ARMS = {"generic": STYLES["generic"], "with the persona": STYLES["persona+alignment"]}
 
 
@@ -161,8 +175,16 @@ def final_gate(revision: Revision) -> GateResult | None:
     return next((gate for gate in reversed(revision.gates) if gate.gate == FINAL), None)
 
 
+def gate_words(name: str) -> str:
+    """Return what a gate tried in words; one that is not known as it is."""
+    for start, words in _GATE_STARTS.items():
+        if name.startswith(start):
+            return f"{words}{name.removeprefix(start)}"
+    return _GATES.get(name, name)
+
+
 def _label(gate: GateResult) -> str:
-    return html.escape(one_line(gate.gate, 80))
+    return html.escape(one_line(gate_words(gate.gate), 80))
 
 
 def _room(numbers: Sequence[int]) -> list[float] | None:

@@ -47,11 +47,11 @@ def _users(agent: PersonaAgent) -> None:
 
 def _model(agent: PersonaAgent) -> None:
     offline = agent.settings.model == OFFLINE
-    st.caption("Answered by")
     if offline:
-        st.markdown("**The offline model**")
+        st.markdown("Answered by **The offline model**")
         st.caption(CANNOT)
     else:
+        st.markdown("Answered by")
         literal(agent.model.name)
         st.caption("Messages, persona and recalled interactions are sent to its provider.")
     if model_was_chosen() and st.button("Back to the model before", icon=":material/undo:"):

@@ -147,8 +147,14 @@ def nobody_picked() -> bool:
     if current_user():
         return False
     st.info(
-        "Nobody is picked. Type a name into **User** in the sidebar to start with an empty "
-        "memory, or see how it works on invented people."
+        "Nobody is picked. See how it works on an invented person, or start with a name and an "
+        "empty memory. Who is in view can be changed in the sidebar."
     )
-    st.page_link(TRY_PAGE, label="Try it on the built-in people", icon=":material/play_arrow:")
+    if st.button("Try it on an invented person", type="primary", icon=":material/play_arrow:"):
+        st.switch_page(TRY_PAGE)
+    with st.form("start with a name", border=False):
+        name = st.text_input("Or start with a name", placeholder="ana", max_chars=200)
+        if st.form_submit_button("Start") and name.strip():
+            view_next(name.strip())
+            st.rerun()
     return True

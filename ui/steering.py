@@ -6,11 +6,12 @@ import numpy as np
 import streamlit as st
 
 from persona_agent.agent import ChatTurn, PersonaAgent
-from persona_agent.agent.show import episode_line, one_line
+from persona_agent.agent.show import one_line
 from persona_agent.persona import render
 from persona_agent.persona.render import claim_line
 from persona_agent.schema import Claim, Episode, Persona
-from persona_agent.ui.texts import counted, literal
+from persona_agent.ui import evidence
+from persona_agent.ui.texts import counted, escaped, literal
 
 MOST = 8
 
@@ -20,7 +21,8 @@ def show(agent: PersonaAgent, episode: Episode, turn: ChatTurn | None) -> None:
     with st.container(border=True):
         persona = _persona(agent, episode, turn)
         _claims(agent, episode, persona)
-        _recalled(episode, turn)
+        with st.container(gap="xsmall"):
+            _recalled(episode, turn)
         if turn is not None:
             _cost(turn)
 
@@ -64,15 +66,17 @@ def _recalled(episode: Episode, turn: ChatTurn | None) -> None:
         return
     st.markdown(f"**Recalled for it: {counted(len(turn.recalled), 'interaction')}**")
     shown = turn.recalled[:MOST]
-    st.text("\n".join(f"{one.similarity:.2f}  {episode_line(one.episode)}" for one in shown))
+    for one in shown:
+        literal(f"{one.similarity:.2f} · {evidence.in_words(one.episode)}")
     if len(turn.recalled) > MOST:
         st.caption(f"and {len(turn.recalled) - MOST} more")
 
 
 def _cost(turn: ChatTurn) -> None:
-    tools = f"Tools called: {', '.join(turn.tool_calls)}. " if turn.tool_calls else ""
+    called = escaped(", ".join(turn.tool_calls))
+    tools = f"Tools called: {called}. " if called else ""
     used = turn.usage
-    literal(
+    st.caption(
         f"{tools}{counted(used.calls, 'call')}, {used.prompt_tokens + used.completion_tokens:,} "
-        f"tokens, ${used.cost_usd:.4f}, {used.seconds:.2f} s"
+        f"tokens, \\${used.cost_usd:.4f}, {used.seconds:.2f} s"
     )

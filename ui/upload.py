@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from persona_agent.errors import InputError
+from persona_agent.evals.atlas.sources import file_histories
 from persona_agent.evals.data.import_file import read_interactions
 from persona_agent.schema import Episode
 
 KINDS = ("jsonl", "json", "csv", "tsv")
 MOST_BYTES = 20_000_000
+LEAST_PEOPLE = 3
 
 
 def read_upload(name: str, data: bytes, user: str | None) -> list[Episode]:
@@ -34,6 +36,46 @@ def read_upload(name: str, data: bytes, user: str | None) -> list[Episode]:
             return read_interactions(path, user)
         except InputError as error:
             raise InputError(str(error).replace(str(path), "the file")) from None
+
+
+def read_histories(name: str, data: bytes) -> dict[str, Sequence[Episode]]:
+    """Return the histories of several people in a file: one for evaluation, or interactions.
+
+    Args:
+        name: of the file; only its ending is used.
+        data: what is in it.
+
+    Raises:
+        InputError: what is wrong with it, or that there are too few people in it.
+    """
+    if _for_evaluation(_checked(data)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "upload.json")
+            path.write_bytes(data)
+            try:
+                found = file_histories(path)
+            except InputError as error:
+                raise InputError(str(error).replace(str(path), "the file")) from None
+    else:
+        found = {}
+        for episode in sorted(read_upload(name, data, None), key=lambda one: one.at):
+            if episode.outcome is not None:
+                found[episode.user_id] = [*found.get(episode.user_id, ()), episode]
+    if len(found) < LEAST_PEOPLE:
+        raise InputError(
+            f"the file has known outcomes of {len(found)}; a map needs at least {LEAST_PEOPLE} "
+            "people"
+        )
+    return found
+
+
+def _for_evaluation(data: bytes) -> bool:
+    try:
+        rows = json.loads(data)
+    except ValueError:
+        return False
+    first = rows[0] if isinstance(rows, list) and rows else None
+    return isinstance(first, dict) and "profile" in first
 
 
 def export_lines(data: bytes) -> list[str] | None:

@@ -31,6 +31,7 @@ class Ablation:
     what: str
     view: View = whole
     config: Mapping[str, Override] = field(default_factory=dict)
+    heeds_change: bool = True
 
 
 def overridden(config: OptimizerConfig, changes: Mapping[str, Override]) -> OptimizerConfig:
@@ -67,7 +68,10 @@ def ablated(arm: Arm, ablation: Ablation) -> Arm:
 
     async def fit(bench: Bench, user: EvalUser) -> Answerer:
         config = overridden(bench.config, ablation.config)
-        return await arm(dataclasses.replace(bench, config=config, view=ablation.view), user)
+        cut = dataclasses.replace(
+            bench, config=config, view=ablation.view, heeds_change=ablation.heeds_change
+        )
+        return await arm(cut, user)
 
     return fit
 
@@ -78,6 +82,12 @@ ABLATIONS: dict[str, Ablation] = {
     "without-statistics": Ablation("the counts of outcomes", showing(show_statistics=False)),
     "without-demonstrations": Ablation("examples", showing(show_demonstrations=False)),
     "without-action": Ablation("the choice of what is shown", fixed(ContextPolicy())),
+    "without-drift": Ablation(
+        "whatever follows a change: overtaken cases stay, old choices count as much as new ones",
+        showing(drop_superseded=False),
+        config={"retire_cases": int(NEVER)},
+        heeds_change=False,
+    ),
     "without-edits": Ablation("rounds of critique and edit", config={"epochs": 0}),
     "without-verification": Ablation("checks of claims on other cases", config={"verify_cases": 0}),
     "without-gate": Ablation("the check of edits on later cases", config={"edit_errors": -NEVER}),

@@ -51,6 +51,8 @@ class Bench:
     persona_tokens: int
     paper: PaperConfig = field(default_factory=PaperConfig)
     view: View = whole
+    heeds_change: bool = True
+    """Whether a change of the user's preferences is looked for."""
 
     @property
     def contexts(self) -> ContextBuilder:

@@ -16,7 +16,9 @@ from persona_agent.evals.arms.arm import (
 )
 from persona_agent.evals.arms.paper import memory_bank, personaagent_paper, summarized
 from persona_agent.evals.arms.react import react
+from persona_agent.evals.arms.sparse import SPARSE, sparse
 from persona_agent.evals.arms.trivial import KNN, LAST, MAJORITY_GLOBAL, MAJORITY_USER
+from persona_agent.evals.arms.undated import UndatedModel
 from persona_agent.evals.data.datasets import EvalUser
 from persona_agent.optimizer import Search
 from persona_agent.optimizer.draft import draft_persona
@@ -71,8 +73,9 @@ async def aligned(bench: Bench, user: EvalUser) -> Persona:
         user.user_id,
         known_at_first(user),
         evaluate=bench.simulate,
-        model=bench.model,
+        model=bench.model if bench.heeds_change else UndatedModel(bench.model),
         config=bench.config,
+        vectors=bench.episodes.vectors if bench.heeds_change else None,
     )
     return await search.run()
 
@@ -96,6 +99,7 @@ ARMS: dict[str, Arm] = {
     "personaagent-paper": personaagent_paper,
     "persona": with_persona(drafted),
     "persona+alignment": with_persona(aligned),
+    SPARSE: sparse(with_persona(aligned)),
 }
 
 

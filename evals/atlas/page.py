@@ -1,8 +1,7 @@
 """The atlas as one HTML page that needs nothing else, and cannot be written into by its texts.
 
 Data stand in one JSON block in which ``<``, ``>`` and ``&`` are escaped, so that nothing closes
-it. The page's script sets texts as text; plotly, which reads some HTML, gets escaped ones. The
-page's policy lets nothing be loaded or sent.
+it. The page's script sets texts as text. The page's policy lets nothing be loaded or sent.
 """
 
 from __future__ import annotations
@@ -11,27 +10,23 @@ import html
 import json
 from collections.abc import Sequence
 
-from persona_agent.errors import MissingExtraError
 from persona_agent.evals.atlas.findings import Finding, Verdict
 from persona_agent.evals.atlas.look import (
     CROWD,
     caption,
     cluster_name,
     colourings,
-    hover_text,
-    safe,
     short,
     sizes,
 )
+from persona_agent.evals.atlas.page_map import MAP
 from persona_agent.evals.atlas.page_parts import SCRIPT, STYLE
 from persona_agent.evals.atlas.records import Atlas
 
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'{more}; style-src 'unsafe-inline'; "
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
-# Plotly's WebGL compiles its drawing commands as functions; only a crowd is drawn by it.
-FOR_WEBGL = " 'unsafe-eval'"
 UNPLACED_SHOWN = 20
 ROOM = 1.12
 FIGURES = (
@@ -51,16 +46,11 @@ FIGURES = (
 def render_page(
     atlas: Atlas, verdict: Verdict | None = None, *, title: str = "Atlas of personas"
 ) -> str:
-    """Return the page. Raises MissingExtraError without plotly."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise MissingExtraError("plotly", "atlas") from None
+    """Return the page, whole in itself: it loads nothing."""
     name = html.escape(title)
-    policy = POLICY.format(more=FOR_WEBGL if _crowd(atlas) else "")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         f'<header><h1>{name}</h1><button id="theme" type="button">Dark</button></header>\n'
@@ -68,20 +58,21 @@ def render_page(
         f"{_stage()}\n{_unplaced(atlas)}\n{_clusters(atlas)}\n{_figures(verdict)}\n"
         f"{_reading(atlas)}\n"
         f'<script type="application/json" id="atlas">{_data(atlas)}</script>\n'
-        f"<script>{get_plotlyjs()}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        f"<script>{MAP}{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
 def _verdict(verdict: Verdict | None) -> str:
     if verdict is None:
         words: Sequence[str] = (
-            "No verdict was asked for.",
-            "A map alone cannot tell whether personas or clusters mean anything.",
+            "No verdict was asked for: a map alone cannot tell whether personas or clusters mean "
+            "anything.",
         )
     else:
         words = verdict.words
-    lines = "".join(f"<p>{html.escape(line)}</p>" for line in words)
-    return f'<section class="verdict" aria-label="verdict">{lines}</section>'
+    first, *rest = (f"<p>{html.escape(line)}</p>" for line in words)
+    reasons = f"<details><summary>Why</summary>{''.join(rest)}</details>" if rest else ""
+    return f'<section class="verdict" aria-label="verdict">{first}{reasons}</section>'
 
 
 def _stage() -> str:
@@ -92,7 +83,11 @@ def _stage() -> str:
         '<label><input id="links" type="checkbox" checked> links to nearest</label>'
         '<label>Find <input id="find" list="names" placeholder="a name" size="14"></label>'
         '<datalist id="names"></datalist></div>\n<div id="legend"></div>\n'
-        '<div class="stage"><div id="map" role="img" aria-label="map of personas"></div>'
+        '<div class="stage"><div id="map" role="group" aria-label="map of personas">'
+        '<div class="zoom"><button id="zoom-in" type="button" title="Zoom in">+</button>'
+        '<button id="zoom-out" type="button" title="Zoom out">&minus;</button>'
+        '<button id="zoom-all" type="button" title="Show all">⤢</button></div>'
+        '<div id="tip" hidden></div></div>'
         '<aside id="panel" aria-live="polite"></aside></div>'
     )
 
@@ -212,7 +207,7 @@ def _data(atlas: Atlas) -> str:
     users = [
         {
             "name": short(points[mine[-1]].name, 80),
-            "safe_name": safe(short(points[mine[-1]].name, 28)),
+            "label": short(points[mine[-1]].name, 28),
             "rows": mine,
             "near": [number[points[one].user_id] for one in points[mine[-1]].neighbours],
         }
@@ -221,14 +216,11 @@ def _data(atlas: Atlas) -> str:
     width = ROOM * max((abs(v) for p in points for v in (p.x, p.y) if v is not None), default=1.0)
     data = {
         "steps": atlas.steps,
-        "crowd": _crowd(atlas),
+        "crowd": atlas.users > CROWD,
         "users": users,
         "x_range": _range([p.x for p in points if p.x is not None], width),
         "y_range": _range([p.y for p in points if p.y is not None], width),
-        "colourings": [
-            {**one.model_dump(), "safe_title": safe(short(one.title, 40))}
-            for one in colourings(atlas)
-        ],
+        "colourings": [one.model_dump() for one in colourings(atlas)],
         "points": {
             "x": [point.x for point in points],
             "y": [point.y for point in points],
@@ -238,14 +230,9 @@ def _data(atlas: Atlas) -> str:
             "claims": [point.claims for point in points],
             "more": [point.more_claims for point in points],
             "group": groups,
-            "hover": [hover_text(p, name) for p, name in zip(points, groups, strict=True)],
         },
     }
     return in_script(json.dumps(data, separators=(",", ":")))
-
-
-def _crowd(atlas: Atlas) -> bool:
-    return atlas.users > CROWD
 
 
 def in_script(text: str) -> str:

@@ -1,10 +1,11 @@
-"""Style and script of the page. The script sets texts from outside as text, never as HTML."""
+"""Style and script of the page around the map. Texts are set as text, never as HTML."""
 
 STYLE = """
 :root { --ink: #1c2024; --soft: #5b6570; --ground: #ffffff; --line: #d9dee3; --band: #f4f6f8;
-  --accent: #0072B2; --edge: rgba(255,255,255,.7); }
+  --accent: #0072B2; --edge: rgba(255,255,255,.7); --link: #b4bec8; }
 :root[data-theme=dark] { --ink: #e4e8ec; --soft: #9aa5b1; --ground: #15181c; --line: #343b43;
-  --band: #1d2227; --accent: #56B4E9; --edge: rgba(21,24,28,.7); color-scheme: dark; }
+  --band: #1d2227; --accent: #56B4E9; --edge: rgba(21,24,28,.7); --link: #55616d;
+  color-scheme: dark; }
 * { box-sizing: border-box; } [hidden] { display: none !important; }
 body { margin: 0 auto; padding: 1.25rem; max-width: 90rem; color: var(--ink);
   background: var(--ground); font: 15px/1.5 system-ui, sans-serif; }
@@ -15,6 +16,7 @@ p { margin: .3rem 0; max-width: 68rem; } .soft { color: var(--soft); }
 .verdict { margin: 1rem 0; padding: .8rem 1rem; background: var(--band);
   border-left: 4px solid var(--accent); border-radius: 4px; }
 .verdict p:first-child { font-weight: 600; font-size: 1.05rem; }
+summary { cursor: pointer; color: var(--soft); }
 .controls label { min-width: 0; max-width: 100%; } select { min-width: 0; width: 14rem; }
 .controls { display: flex; flex-wrap: wrap; gap: .6rem 1.4rem; align-items: center;
   margin: 1rem 0 .3rem; }
@@ -26,7 +28,22 @@ input[type=checkbox] { accent-color: var(--accent); }
 button { cursor: pointer; } button:hover, select:hover { border-color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 .stage { display: grid; grid-template-columns: minmax(0, 1fr) 20rem; gap: 1.2rem; }
-#map { height: min(40rem, 78vh); min-width: 0; border: 1px solid var(--line); border-radius: 8px; }
+#map { position: relative; height: min(40rem, 78vh); min-width: 0; overflow: hidden;
+  border: 1px solid var(--line); border-radius: 8px; }
+#map canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: grab;
+  touch-action: none; }
+.ring { position: absolute; transform: translate(-50%, -50%); border: 1.5px solid var(--ink);
+  border-radius: 50%; pointer-events: none; }
+#tip { position: absolute; max-width: min(24rem, 90%); padding: .5rem .7rem; font-size: .82rem;
+  line-height: 1.4; pointer-events: none; background: var(--band); border-radius: 6px;
+  border: 1px solid var(--line); box-shadow: 0 2px 10px rgba(0,0,0,.18); }
+#tip ul { margin: .25rem 0; padding-left: 1rem; }
+.zoom { position: absolute; right: .5rem; top: .5rem; display: flex; flex-direction: column;
+  gap: .3rem; }
+.zoom button { width: 2.1rem; height: 2.1rem; padding: 0; }
+.scale { display: inline-flex; align-items: center; gap: .5rem; color: var(--soft);
+  font-size: .87rem; }
+.scale i { width: 10rem; max-width: 40vw; height: .7rem; border-radius: 3px; }
 #legend { display: flex; flex-wrap: wrap; gap: .3rem .5rem; margin: .5rem 0; }
 #legend button { display: inline-flex; gap: .4rem; align-items: center; border-radius: 1rem;
   padding: .1rem .6rem; font-size: .87rem; }
@@ -48,16 +65,17 @@ td.text { max-width: 40rem; overflow-wrap: anywhere; } thead th { color: var(--s
 """
 
 SCRIPT = """
-'use strict';
 const atlas = JSON.parse(document.getElementById('atlas').textContent);
 const el = (id) => document.getElementById(id);
 const P = atlas.points, users = atlas.users, few = users.length <= 300;
-const gl = document.createElement('canvas').getContext('webgl') !== null;
-const KIND = atlas.crowd && gl ? 'scattergl' : 'scatter';
 const state = {colour: 0, step: atlas.steps - 1, picked: -1, hidden: new Set()};
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const make = (tag, text) => { const one = document.createElement(tag);
   if (text !== undefined) one.textContent = text; return one; };
+// Cividis: told apart with any colour vision, and in grey.
+const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102],
+  [254, 232, 56]];
+const SHADES = 40;
 
 function rowOf(user, step) {
   const rows = users[user].rows; let found = -1;
@@ -73,11 +91,6 @@ const colouring = () => atlas.colourings[state.colour];
 function visible(row) {
   return row >= 0 && P.x[row] !== null &&
     !(colouring().kind === 'category' && state.hidden.has(colouring().values[row]));
-}
-function segments(pairs) {
-  const x = [], y = [];
-  for (const [a, b] of pairs) { x.push(a[0], b[0], null); y.push(a[1], b[1], null); }
-  return {x, y};
 }
 function linkPairs() {
   const found = [];
@@ -105,48 +118,47 @@ function trailPairs() {
   }
   return found;
 }
-function markers() {
-  const by = colouring(), shown = [];
-  users.forEach((_, user) => { if (visible(spots[user][2])) shown.push(user); });
-  const rows = shown.map((user) => spots[user][2]);
-  const marker = {size: rows.map((row) => P.size[row]), opacity: few ? 0.92 : 0.75,
-    line: {width: few ? 1 : 0, color: css('--edge')}};
-  if (by.kind === 'number') {
-    Object.assign(marker, {color: rows.map((row) => by.values[row]), colorscale: 'Cividis',
-      symbol: 'circle', colorbar: {thickness: 12, outlinewidth: 0,
-        title: {text: by.safe_title}}});
-  } else {
-    marker.color = rows.map((row) => by.categories[by.values[row]].color);
-    marker.symbol = rows.map((row) => by.categories[by.values[row]].mark);
+function range(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) if (value !== null) {
+    if (value < low) low = value;
+    if (value > high) high = value;
   }
-  return {type: KIND, mode: few && users.length <= 40 ? 'markers+text' : 'markers',
-    x: shown.map((user) => spots[user][0]), y: shown.map((user) => spots[user][1]),
-    text: shown.map((user) => users[user].safe_name), textposition: 'top center',
-    textfont: {size: 12, color: css('--ink')}, cliponaxis: false,
-    hovertext: rows.map((row) => P.hover[row]), hoverinfo: 'text', customdata: shown, marker};
+  return [low, high];
 }
-function halo() {
-  const on = state.picked >= 0 && visible(spots[state.picked][2]);
-  return {type: KIND, mode: 'markers', hoverinfo: 'skip',
-    x: on ? [spots[state.picked][0]] : [], y: on ? [spots[state.picked][1]] : [],
-    marker: {size: on ? P.size[spots[state.picked][2]] + 12 : 10, color: 'rgba(0,0,0,0)',
-      symbol: 'circle', line: {width: 2.5, color: css('--ink')}}};
+function shade(share) {
+  const at = Math.round(share * SHADES) / SHADES * (CIVIDIS.length - 1);
+  const low = Math.min(Math.floor(at), CIVIDIS.length - 2);
+  const mixed = CIVIDIS[low].map((one, i) => Math.round(one + (CIVIDIS[low + 1][i] - one) *
+    (at - low)));
+  return `rgb(${mixed.join(',')})`;
+}
+function looks() {
+  const by = colouring();
+  if (by.kind === 'category') return (row) => by.categories[by.values[row]];
+  const [low, high] = range(by.values);
+  return (row) => by.values[row] === null ? {color: '#8A9199', mark: 'circle-open'}
+    : {color: shade(high > low ? (by.values[row] - low) / (high - low) : 0), mark: 'circle'};
+}
+function points() {
+  const look = looks(), found = [];
+  for (let user = 0; user < users.length; user++) {
+    const [x, y, row] = spots[user];
+    if (!visible(row)) continue;
+    const {color, mark} = look(row);
+    found.push({x, y, size: P.size[row], color, mark, user, sprite: null});
+  }
+  return found;
 }
 function draw() {
-  const line = (pairs, width, dash) => ({type: KIND, mode: 'lines', hoverinfo: 'skip',
-    line: {width, dash, color: css(dash === 'dot' ? '--soft' : '--line')}, ...segments(pairs)});
-  Plotly.react('map', [line(linkPairs(), state.picked >= 0 ? 2 : 1, 'solid'),
-    line(trailPairs(), state.picked >= 0 ? 1.6 : 0.7, 'dot'), markers(), halo()], {
-    margin: {l: 8, r: 8, t: 8, b: 8}, showlegend: false, dragmode: 'pan', hovermode: 'closest',
-    paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', uirevision: 'keep',
-    font: {color: css('--ink'), family: 'system-ui, sans-serif'},
-    modebar: {bgcolor: 'rgba(0,0,0,0)', color: css('--soft'), activecolor: css('--ink')},
-    hoverlabel: {align: 'left', bgcolor: css('--band'), bordercolor: css('--line'),
-      font: {color: css('--ink'), size: 12}},
-    xaxis: {visible: false, range: atlas.x_range, uirevision: 'keep'},
-    yaxis: {visible: false, range: atlas.y_range, scaleanchor: 'x', uirevision: 'keep'},
-  }, {responsive: true, scrollZoom: true, displaylogo: false,
-    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d']});
+  const shown = points(), on = state.picked >= 0;
+  const picked = on ? shown.find((point) => point.user === state.picked) || null : null;
+  const named = users.length <= 40 ? shown : picked ? [picked] : [];
+  map.show({points: shown, picked, names: named.map((point) => [point, users[point.user].label]),
+    lines: [{pairs: linkPairs(), width: on ? 2 : 1, color: css('--link')},
+      {pairs: trailPairs(), width: on ? 1.6 : 0.7, dash: true, color: css('--soft')}],
+    ink: css('--ink'), ground: css('--ground'), edge: few ? css('--edge') : null,
+    alpha: few ? 0.92 : 0.75});
 }
 let moving = 0;
 function move() {
@@ -154,7 +166,7 @@ function move() {
   const goal = aim(), start = spots, begin = performance.now();
   const still = atlas.crowd || matchMedia('(prefers-reduced-motion: reduce)').matches;
   const frame = (now) => {
-    const t = still ? 1 : Math.min(1, (now - begin) / 600), s = t * t * (3 - 2 * t);
+    const t = still ? 1 : Math.min(1, Math.max(0, now - begin) / 600), s = t * t * (3 - 2 * t);
     spots = goal.map(([x, y, row], user) => {
       const [a, b] = start[user];
       return x === null || a === null || t === 1 ? [x, y, row]
@@ -163,48 +175,46 @@ function move() {
     if (t < 1) moving = requestAnimationFrame(frame);
   };
   frame(performance.now());
+  legend();
   el('step-text').textContent = `${state.step + 1} of ${atlas.steps}`;
   panel();
 }
-const SHAPES = {circle: 'M7 2a5 5 0 1 0 0 10a5 5 0 1 0 0-10', square: 'M2.5 2.5h9v9h-9z',
-  diamond: 'M7 1l6 6-6 6-6-6z', 'triangle-up': 'M7 2l5.5 10h-11z',
-  cross: 'M5 2h4v3h3v4H9v3H5V9H2V5h3z', x: 'M3 1l4 4 4-4 2 2-4 4 4 4-2 2-4-4-4 4-2-2 4-4-4-4z',
-  star: 'M7 1l1.8 4.2 4.5.4-3.4 3 1 4.4L7 10.6 3.1 13l1-4.4-3.4-3 4.5-.4z',
-  hexagon: 'M7 1l5.2 3v6L7 13l-5.2-3V4z', 'circle-open': 'M7 2a5 5 0 1 0 0 10a5 5 0 1 0 0-10'};
+function icon(category) {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  const open = category.mark.endsWith('-open');
+  path.setAttribute('d', SHAPES[category.mark]);
+  path.setAttribute('fill', open ? 'none' : category.color);
+  path.setAttribute('stroke', category.color);
+  svg.setAttribute('viewBox', '0 0 14 14'); svg.setAttribute('aria-hidden', 'true');
+  svg.append(path);
+  return svg;
+}
 function legend() {
   const box = el('legend'), by = colouring();
   box.replaceChildren();
-  if (by.kind !== 'category') return;
+  if (by.kind !== 'category') {
+    const [low, high] = range(by.values), bar = make('i'), one = make('span');
+    bar.style.background = `linear-gradient(90deg, ${CIVIDIS.map((c) => `rgb(${c})`)})`;
+    one.className = 'scale'; one.append(make('span', low), bar, make('span', high));
+    box.append(one);
+    return;
+  }
+  const counts = by.categories.map(() => 0);
+  for (const [, , row] of spots)
+    if (row >= 0 && P.x[row] !== null) counts[by.values[row]] += 1;
   by.categories.forEach((category, number) => {
-    const one = make('button'), svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-    const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-    const open = category.mark.endsWith('-open');
-    path.setAttribute('d', SHAPES[category.mark]);
-    path.setAttribute('fill', open ? 'none' : category.color);
-    path.setAttribute('stroke', category.color);
-    svg.setAttribute('viewBox', '0 0 14 14'); svg.setAttribute('aria-hidden', 'true');
-    svg.append(path);
-    one.type = 'button';
+    const one = make('button');
+    one.type = 'button'; one.title = 'Hide or show';
     one.setAttribute('aria-pressed', String(!state.hidden.has(number)));
-    one.append(svg, make('span', category.label));
+    one.append(icon(category), make('span', `${category.label} (${counts[number]})`));
     one.onclick = () => { state.hidden.has(number) ? state.hidden.delete(number)
       : state.hidden.add(number); legend(); draw(); };
     box.append(one);
   });
 }
-function panel() {
-  const box = el('panel');
-  box.replaceChildren();
-  if (state.picked < 0) {
-    box.append(make('h2', 'Pick a persona'), make('p', 'Hover over a point to see what is ' +
-      'claimed of a user, click it to see its nearest neighbours and where it was before. ' +
-      'Drag to move, scroll to zoom.'));
-    return;
-  }
-  const user = users[state.picked], row = rowOf(state.picked, state.step);
-  box.append(make('h2', user.name));
-  if (row < 0) { box.append(make('p', 'No version yet.')); return; }
-  const facts = make('p', `version ${P.step[row] + 1} of ${user.rows.length}, ` +
+function describe(box, user, row) {
+  const facts = make('div', `version ${P.step[row] + 1} of ${users[user].rows.length}, ` +
     `${P.evidence[row]} episodes behind it, ${P.group[row]}`);
   facts.className = 'soft';
   const list = make('ul');
@@ -212,6 +222,24 @@ function panel() {
   if (P.more[row]) list.append(make('li', `and ${P.more[row]} more`));
   if (!P.claims[row].length) list.append(make('li', 'no claims yet'));
   box.append(facts, list);
+}
+function tell(tip, user) {
+  tip.replaceChildren(make('b', users[user].name));
+  describe(tip, user, spots[user][2]);
+}
+function panel() {
+  const box = el('panel');
+  box.replaceChildren();
+  if (state.picked < 0) {
+    box.append(make('h2', 'Pick a persona'), make('p', 'Hover over a point to see what is ' +
+      'claimed of a user, click it to see its nearest neighbours and where it was before. ' +
+      'Drag to move, scroll or pinch to zoom.'));
+    return;
+  }
+  const user = users[state.picked], row = rowOf(state.picked, state.step);
+  box.append(make('h2', user.name));
+  if (row < 0) box.append(make('p', 'No version yet.'));
+  else describe(box, state.picked, row);
   if (user.near.length) {
     const near = make('div'); near.className = 'near';
     for (const other of user.near) {
@@ -244,7 +272,9 @@ el('theme').onclick = () => { theme(document.documentElement.dataset.theme !== '
 const preferred = matchMedia('(prefers-color-scheme: dark)');
 preferred.addEventListener('change', () => { theme(preferred.matches); draw(); });
 theme(preferred.matches);
-spots = aim(); legend(); move();
-el('map').on('plotly_click', (event) => { const user = event.points[0].customdata;
-  if (user !== undefined) pick(user); });
+const map = createMap(el('map'), el('tip'), {x: atlas.x_range, y: atlas.y_range, pick, tell});
+el('zoom-in').onclick = () => map.zoom(1.5);
+el('zoom-out').onclick = () => map.zoom(1 / 1.5);
+el('zoom-all').onclick = () => map.reset();
+spots = aim(); move();
 """

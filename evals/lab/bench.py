@@ -15,16 +15,21 @@ from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.schema import Episode, UserId
 from persona_agent.schema.base import Record
 
-Need = Literal["sampling", "data", "episodes"]
-"""A model whose equal requests may get different answers; public data; interactions of users."""
+Need = Literal["sampling", "chat", "data", "episodes"]
+"""A model whose equal requests may get different answers; one that converses; public data;
+interactions of users."""
 
 
 class Card(Record):
-    """A persona as the lab sees it: what is true of it, and its interactions where known."""
+    """A persona as the lab sees it: what is true of it, and its interactions where known.
+
+    ``in_loss`` names the models whose verdicts it was optimized against.
+    """
 
     user_id: UserId
     statements: tuple[str, ...]
     episodes: tuple[Episode, ...] = ()
+    in_loss: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -36,9 +41,9 @@ class Card(Record):
 class LabBench:
     """The set-up of a run.
 
-    ``critic`` is the model inside repairs and losses, the judges are those that report. They have
-    to be other models; with a single one for everything ``independent`` is False, and the
-    findings say so.
+    ``critic`` is the model inside repairs and losses, the judges are those that report: other
+    models, unless there is a single one for everything. Then ``independent`` is False, and the
+    report says so.
     """
 
     actor: LanguageModel

@@ -29,24 +29,39 @@ def demo_cards() -> list[Card]:
     ]
 
 
-def persona_card(user_id: str, persona: Persona, episodes: Sequence[Episode]) -> Card:
-    """Return the card of a user's persona in use. Raises InputError when it makes no claim."""
+def persona_card(
+    user_id: str, persona: Persona, episodes: Sequence[Episode], *, in_loss: Sequence[str] = ()
+) -> Card:
+    """Return the card of a user's persona in use, optimized against the models in ``in_loss``.
+
+    Raises InputError when it makes no claim.
+    """
     statements = tuple(claim.statement for claim in persona.claims)
     if not statements:
         raise InputError(
             f"the persona of {user_id!r} makes no claim yet: optimize it first "
             f"(persona-agent optimize --user {user_id})"
         )
-    return Card(user_id=user_id, statements=statements, episodes=tuple(episodes))
+    return Card(
+        user_id=user_id,
+        statements=statements,
+        episodes=tuple(episodes),
+        in_loss=tuple(in_loss),
+    )
+
+
+def card_persona(card: Card) -> Persona:
+    """Return the persona of a user of whom the statements are true."""
+    claims = tuple(
+        Claim(section=Section.CONTEXT, text=statement[:1_000], origin="user")
+        for statement in card.statements
+    )
+    return Persona(user_id=card.user_id, claims=claims)
 
 
 def shown(user_id: str, statements: Sequence[str]) -> str:
     """Return statements as the agent shows a persona to a model that decides."""
-    claims = tuple(
-        Claim(section=Section.CONTEXT, text=statement[:1_000], origin="user")
-        for statement in statements
-    )
-    return render(Persona(user_id=user_id, claims=claims))
+    return render(card_persona(Card(user_id=user_id, statements=tuple(statements))))
 
 
 def read_cards(path: Path) -> list[Card]:

@@ -8,17 +8,12 @@ from statistics import fmean
 
 from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.intervals import mean_interval
-from persona_agent.evals.lab.joint import (
-    coherent,
-    containment,
-    copying,
-    global_coherence,
-    joint_score,
-)
+from persona_agent.evals.lab.joint import coherent, global_coherence, joint_score
 from persona_agent.evals.lab.judges import Panel, invalid
 from persona_agent.evals.lab.people import GENERIC_REPLIES, SCENE, SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, converse, replies
+from persona_agent.persona.copying import containment, copying
 from persona_agent.prompts.lab import Line
 
 LOOKS_BACK = 2

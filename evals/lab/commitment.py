@@ -10,10 +10,10 @@ from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.consistency import contradicted
 from persona_agent.evals.lab.divergence import commitment
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
-from persona_agent.evals.lab.joint import tokens
 from persona_agent.evals.lab.judges import invalid
 from persona_agent.evals.lab.results import Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PERSONA, USER, PlainSpeaker
+from persona_agent.persona.copying import tokens
 from persona_agent.prompts.lab import Line
 
 REGENERATIONS = 8

@@ -6,10 +6,10 @@ details as neutral, and with empty lines invalid instead of consistent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from persona_agent.evals.lab.judges import Opinion, Panel, invalid
+from persona_agent.evals.lab.judges import Opinion, invalid
 from persona_agent.evals.lab.results import Verdict
 from persona_agent.evals.lab.speakers import PERSONA
 from persona_agent.prompts.lab import Line
@@ -38,8 +38,12 @@ def contradicted(opinions: Sequence[Opinion]) -> bool | None:
     return None if any(one.answer is None for one in opinions) else False
 
 
+RelateLine = Callable[[str, Sequence[str], Sequence[Line]], Awaitable[list[Opinion]]]
+"""Tells how a line relates to statements, given the conversation before it."""
+
+
 async def check_lines(
-    panel: Panel, statements: Sequence[str], lines: Sequence[Line]
+    relate: RelateLine, statements: Sequence[str], lines: Sequence[Line]
 ) -> list[LineCheck]:
     """Judge every line of the persona against its statements and its own earlier lines."""
     own: list[str] = []
@@ -51,17 +55,21 @@ async def check_lines(
         if problem:
             checks.append(LineCheck(line.text, None, None, problem=problem))
         else:
-            checks.append(await _check(panel, statements, own, line.text, lines[:place]))
+            checks.append(await _check(relate, statements, own, line.text, lines[:place]))
         own.append(line.text)
     return checks
 
 
 async def _check(
-    panel: Panel, statements: Sequence[str], own: Sequence[str], text: str, before: Sequence[Line]
+    relate: RelateLine,
+    statements: Sequence[str],
+    own: Sequence[str],
+    text: str,
+    before: Sequence[Line],
 ) -> LineCheck:
     # Invalid lines say nothing that a later one could conflict with.
     earlier = [number for number, one in enumerate(own) if not invalid(one)]
-    opinions = await panel.relate(text, [*statements, *(own[number] for number in earlier)], before)
+    opinions = await relate(text, [*statements, *(own[number] for number in earlier)], before)
     about, itself = opinions[: len(statements)], opinions[len(statements) :]
     wrong = contradicted(about)
     conflicts = (
@@ -122,47 +130,3 @@ def verdicts(name: str, checks: Sequence[LineCheck]) -> list[Verdict]:
             )
         )
     return found
-
-
-def evidence_weights(contradicting: Sequence[bool], said: Sequence[int], drawn: int) -> list[float]:
-    """Return the weights with which lines count when an edit of a persona is scored.
-
-    Lines that agree count fully; a contradiction counts by how likely the agent is to say it,
-    ``hits / drawn`` (the asymmetry of VaRMI, Shea and Yu 2023, with the sampling frequency in
-    place of the policy's probability), as a negative weight.
-
-    Args:
-        contradicting: whether each distinct line contradicts the persona.
-        said: how often each was said among ``drawn`` samples.
-    """
-    if drawn < 1 or any(not 0 <= hits <= drawn for hits in said):
-        raise ValueError("every line is said between 0 and drawn times, drawn at least 1")
-    return [
-        -hits / drawn if wrong else 1.0 for wrong, hits in zip(contradicting, said, strict=True)
-    ]
-
-
-def consistency_loss(
-    to_persona: float | None,
-    to_itself: float | None,
-    answered: float | None,
-    *,
-    weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
-) -> float | None:
-    """Return ``sum w (1 - C) / sum w`` over the scores that are known, 0 (best) to 1.
-
-    Args:
-        to_persona: prompt-to-line, 0 to 1; None where nothing could be judged.
-        to_itself: line-to-line by lines, 0 to 1.
-        answered: share of the questions about the persona answered by the key, 0 to 1.
-        weights: of the three, 0 or more.
-
-    The judges in this loss must not be those that report on its result.
-    """
-    known = [
-        (weight, score)
-        for weight, score in zip(weights, (to_persona, to_itself, answered), strict=True)
-        if score is not None and weight > 0
-    ]
-    total = sum(weight for weight, _ in known)
-    return sum(weight * (1 - score) for weight, score in known) / total if known else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import zip_longest
 
 from persona_agent.errors import ModelAnswerError
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
@@ -18,11 +19,11 @@ from persona_agent.evals.lab.consistency import (
     verdicts,
 )
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
-from persona_agent.evals.lab.judges import disagreement
-from persona_agent.evals.lab.listener import flipped
+from persona_agent.evals.lab.judges import Opinion, disagreement
 from persona_agent.evals.lab.results import Figure, Findings, figure
-from persona_agent.evals.lab.speakers import PlainSpeaker, RepairedSpeaker, Speaker, talk
+from persona_agent.evals.lab.speakers import PERSONA, PlainSpeaker, RepairedSpeaker, Speaker, talk
 from persona_agent.evals.lab.survival import first_loss, half_life, survival_curve
+from persona_agent.persona.rivals import flipped
 from persona_agent.prompts import DECIDE, DecideInputs
 from persona_agent.prompts.lab import Line, conversation
 from persona_agent.schema import Query
@@ -32,13 +33,14 @@ CHOICES = 5
 
 
 async def ask_persona(
-    bench: LabBench, card: Card, lines: Sequence[Line], *, inferred: bool
+    bench: LabBench, card: Card, lines: Sequence[Line], *, inferred: bool, of: str = PERSONA
 ) -> list[float | None]:
     """Return 1 for every question about the persona that is answered by the key, else 0.
 
     Each question offers a statement of the persona among those of others. In override mode the
     persona stays visible, so that a miss shows the conversation winning over it; in inferred
     mode only the conversation is shown, so that a hit shows the persona coming through in it.
+    ``of`` is the speaker whom the persona describes.
     """
     order = random.Random(f"{bench.seed}:{card.user_id}")
     wrong = [text for other in bench.distractors(card) for text in other.statements]
@@ -47,7 +49,7 @@ async def ask_persona(
     for statement in asked:
         options = [statement, *order.sample(wrong, min(CHOICES - 1, len(wrong)))]
         order.shuffle(options)
-        text = f"Which of these is true of the speaker 'persona'?\n{conversation(lines)}"
+        text = f"Which of these is true of the speaker {of!r}?\n{conversation(lines)}"
         inputs = DecideInputs(
             query=Query(text=text, options=tuple(options), task="lab"),
             persona="" if inferred else shown(card.user_id, card.statements),
@@ -61,7 +63,11 @@ async def ask_persona(
     return found
 
 
-async def planted(bench: LabBench) -> list[Figure]:
+Relate = Callable[[str, Sequence[str]], Awaitable[list[Opinion]]]
+"""Tells how a line relates to statements."""
+
+
+async def planted(bench: LabBench, relate: Relate) -> list[Figure]:
     """Return how many contradictions by hand the judges find, and how many they see in nothing.
 
     A consistency of 1 by judges who find no contradiction is worth nothing.
@@ -71,8 +77,8 @@ async def planted(bench: LabBench) -> list[Figure]:
     names = []
     for card in bench.cards:
         for statement in card.statements:
-            against = contradicted(await bench.judges.relate(flipped(statement), card.statements))
-            same = contradicted(await bench.judges.relate(statement, card.statements))
+            against = contradicted(await relate(flipped(statement), card.statements))
+            same = contradicted(await relate(statement, card.statements))
             found.append(None if against is None else float(against))
             alarms.append(None if same is None else float(same))
             names.append(card.user_id)
@@ -89,17 +95,19 @@ async def planted(bench: LabBench) -> list[Figure]:
     ]  # fmt: skip
 
 
-class _Arm:
-    """One way of speaking, over all personas."""
+class Arm:
+    """One way of speaking, over all personas; ``calls`` of the model for each of its lines."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.calls: list[float | None] = []
         self.checks: list[list[LineCheck]] = []
         self.clusters: list[str] = []
         self.override: list[float | None] = []
         self.inferred: list[float | None] = []
 
     def holding(self) -> tuple[list[float | None], list[str]]:
+        """Return prompt-to-line of every line, and whose it is."""
         values: list[float | None] = []
         names: list[str] = []
         for user, checks in zip(self.clusters, self.checks, strict=True):
@@ -111,21 +119,28 @@ class _Arm:
 
 async def measure(bench: LabBench) -> Findings:
     """Talk with every persona with and without repairs, and judge every line."""
-    plain, repaired = _Arm("plain"), _Arm("with repairs")
+    plain, repaired = Arm("plain"), Arm("with repairs")
     simulated = False
     for done, card in enumerate(bench.cards, 1):
         rivals = tuple(other.text for other in bench.distractors(card)[:2])
-        speakers: list[tuple[_Arm, Speaker]] = [
+        speakers: list[tuple[Arm, Speaker]] = [
             (plain, PlainSpeaker(bench.actor)),
             (repaired, RepairedSpeaker(bench.actor, bench.critic, rivals)),
         ]
         for arm, speaker in speakers:
             lines, simulated = await talk(bench, card, speaker)
-            arm.checks.append(await check_lines(bench.judges, card.statements, lines))
+            arm.checks.append(await check_lines(bench.judges.relate, card.statements, lines))
             arm.clusters.append(card.user_id)
             arm.override += await ask_persona(bench, card, lines, inferred=False)
             arm.inferred += await ask_persona(bench, card, lines, inferred=True)
         bench.progress("drift", done, len(bench.cards))
+    return await compared(bench, plain, repaired, bench.judges.relate, simulated=simulated)
+
+
+async def compared(
+    bench: LabBench, plain: Arm, repaired: Arm, relate: Relate, *, simulated: bool
+) -> Findings:
+    """Return the figures of both arms, what the repairs change, and the check of the judges."""
     notes = [f"{bench.turns} turns with each of {len(bench.cards)} personas."]
     if not simulated:
         notes.append("The messages are a fixed list: this model cannot stand in for a user.")
@@ -134,7 +149,6 @@ async def measure(bench: LabBench) -> Findings:
     if not bench.independent:
         notes.append("Judge, critic and speaker are one model: agreement with itself, not truth.")
     found = [_figures(arm, bench) for arm in (plain, repaired)]
-    checks = await planted(bench)
     before, names = plain.holding()
     after, _ = repaired.holding()
     change = figure(
@@ -150,11 +164,17 @@ async def measure(bench: LabBench) -> Findings:
         for verdict in verdicts(f"{arm.name}, {user},", checks)
     ]
     return Findings(
-        figures=(*found[0], *found[1], change, *checks), verdicts=tuple(listed), notes=tuple(notes)
+        figures=(
+            *(one for pair in zip_longest(*found) for one in pair if one is not None),
+            change,
+            *await planted(bench, relate),
+        ),
+        verdicts=tuple(listed),
+        notes=tuple(notes),
     )
 
 
-def _figures(arm: _Arm, bench: LabBench) -> list[Figure]:
+def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
     seed, users = bench.seed, arm.clusters
     holding, names = arm.holding()
     lines = [line_to_line(checks) for checks in arm.checks]
@@ -162,7 +182,7 @@ def _figures(arm: _Arm, bench: LabBench) -> list[Figure]:
     runs = [first_loss([one.holds for one in checks]) for checks in arm.checks]
     steps = survival_curve([time for time, _ in runs], [lost for _, lost in runs])
     half = half_life(steps)
-    curve = ", ".join(f"{step.time}: {step.survival:.2f}" for step in steps)
+    curve = ", ".join(f"{step.survival:.2f} after turn {step.time}" for step in steps)
     pairs: list[float | None] = [pairs_in_conflict(checks) for checks in arm.checks]
     split = disagreement([op for checks in arm.checks for one in checks for op in one.opinions])
     asked = len(arm.override) // max(1, len(users))
@@ -182,7 +202,7 @@ def _figures(arm: _Arm, bench: LabBench) -> list[Figure]:
                better="higher"),
         figure(f"survival to the end, {arm.name}",
                mean_interval([float(not lost) for _, lost in runs], users, seed=seed),
-               f"share of conversations without any contradiction; by turn: {curve}; half lost "
+               f"share of conversations without any contradiction: {curve}; half are lost "
                + (f"at turn {half}" if half else "never"), better="higher"),
         figure(f"Q&A with the persona shown, {arm.name}",
                mean_interval(arm.override, questions, seed=seed),
@@ -194,6 +214,10 @@ def _figures(arm: _Arm, bench: LabBench) -> list[Figure]:
                "the same without the persona in view: how much of it came through",
                better="higher"),
     ]  # fmt: skip
+    if arm.calls:
+        cost = mean_interval(arm.calls, seed=seed)
+        meaning = "model calls for each reply, those of its repairs included"
+        made.append(figure(f"calls a reply, {arm.name}", cost, meaning, better="lower"))
     if any(one is not None for one in split):
         made.append(
             figure(

@@ -26,7 +26,11 @@ from persona_agent.persona.contradiction import RelationReader
 from persona_agent.prompts.lab import (
     DISCOURSE,
     LISTEN,
+    OF_ASSISTANT,
+    OF_USER,
     RELATE,
+    REPLY_CHECK,
+    CheckInputs,
     DiscourseInputs,
     Line,
     ListenInputs,
@@ -137,6 +141,37 @@ class Panel:
 
         ballots = await self.ballots(ask, utterance)
         return [majority([vote[i] for vote in ballots]) for i in range(len(statements))]
+
+    async def check(
+        self, reply: str, message: str, of_user: Sequence[str], of_assistant: Sequence[str]
+    ) -> list[Opinion]:
+        """Return whether an assistant's reply contradicts what is known of its user, and itself.
+
+        One opinion for each statement, those about the user first; what is no contradiction is
+        neutral.
+        """
+        statements = [*of_user, *of_assistant]
+        if not statements:
+            return []
+        if self.reader is not None:
+            read = await asyncio.to_thread(self.reader.relate, reply, statements)
+            return [majority([(one.verdict, one.evidence)]) for one in read]
+        marked = [OF_USER + one for one in of_user] + [OF_ASSISTANT + one for one in of_assistant]
+
+        async def ask(model: LanguageModel, order: random.Random) -> dict[int, str]:
+            places = order.sample(range(len(marked)), len(marked))
+            shown = tuple(marked[place] for place in places)
+            inputs = CheckInputs(message=message, drafts=(reply,), statements=shown)
+            found = (await model.ask(REPLY_CHECK, inputs)).contradictions
+            return {places[one.statement - 1]: one.evidence for one in found}
+
+        ballots = await self.ballots(ask, reply)
+        return [
+            majority(
+                [("contradiction", vote[i]) if i in vote else ("neutral", "") for vote in ballots]
+            )
+            for i in range(len(statements))
+        ]
 
     async def listen(
         self, utterance: str, persons: Sequence[str], before: Sequence[Line] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,32 +14,9 @@ from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, RepairedSpeaker, Speaker, converse
 from persona_agent.persona.contradiction import ContradictionReader
+from persona_agent.persona.rivals import ASSISTANT, contradicted_twin
 from persona_agent.persona.rsa import listener_from_votes
 from persona_agent.protocols import Embedder
-
-ASSISTANT = "I am a helpful AI assistant. I am happy to help with any question. I have no home."
-_FLIPS = (
-    (r"\bI am not\b", "I am"), (r"\bI do not\b", "I"), (r"\bI cannot stand\b", "I love"),
-    (r"\bI hate\b", "I love"), (r"\bI love\b", "I hate"), (r"\bI never\b", "I always"),
-    (r"\bI have\b", "I have no"), (r"\bI am\b", "I am not"), (r"\bI\b", "I do not"),
-)  # fmt: skip
-
-
-def flipped(statement: str) -> str:
-    """Return a statement that contradicts this one: affirmed where denied, denied where not."""
-    for pattern, replacement in _FLIPS:
-        turned, count = re.subn(pattern, replacement, statement, count=1)
-        if count:
-            return turned
-    return f"It is not true that {statement[0].lower()}{statement[1:]}" if statement else ""
-
-
-def contradicted_twin(card: Card, order: random.Random) -> str:
-    """Return the persona with one statement turned round."""
-    place = order.randrange(len(card.statements))
-    twin = list(card.statements)
-    twin[place] = flipped(twin[place])
-    return " ".join(twin)
 
 
 def hardest(card: Card, others: Sequence[Card], embedder: Embedder) -> Card:
@@ -64,7 +40,7 @@ def rivals(bench: LabBench, card: Card) -> dict[str, str]:
     return {
         "random": order.choice(others).text,
         "hard": hardest(card, others, bench.embedder).text,
-        "twin": contradicted_twin(card, order),
+        "twin": contradicted_twin(card.statements, order),
         "assistant": ASSISTANT,
     }
 

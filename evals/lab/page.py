@@ -42,8 +42,16 @@ def head_lines(report: LabReport) -> list[str]:
     """Return what was run on what."""
     judges = ", ".join(report.judges)
     reader = f"; statements related by {report.reader}" if report.reader else ""
-    alone = set(report.judges) & {report.model, report.critic}
-    own = ["a judge also plays or repairs: it may agree with itself"] if alone else []
+    own = []
+    if report.critic in report.judges:
+        own.append(
+            f"{report.critic} is inside the repairs and judges them too, because it is the only "
+            "model: what they gain is agreement with itself"
+        )
+    elif report.model in report.judges:
+        own.append(f"{report.model} plays and judges: it may agree with itself")
+    for name in sorted(set(report.in_loss) & set(report.judges)):
+        own.append(f"a persona was optimized against {name}, which judges it here as well")
     return [
         f"model {report.model}; critic {report.critic}; judges {judges}{reader}; embedder "
         f"{report.embedder}",

@@ -106,6 +106,31 @@ SMALL_TALK: tuple[str, ...] = (
 """Messages of a stranger; the emotional and the self-reflective ones are known to cause drift."""
 
 
+REQUESTS: tuple[str, ...] = (
+    "Hello! What should I call you?",
+    "What could I cook tonight?",
+    "I have a free evening. What would I enjoy?",
+    "Suggest a weekend trip, and how I get there.",
+    "What was the first thing that you ever did for anybody?",
+    "Somebody at work wants an answer from me. Draft it as I would write it.",
+    "What could I give a friend for a birthday?",
+    "Is there a film or a book for me?",
+    "Cheaper, please.",
+    "What music shall I put on?",
+    "I have an hour for something with people I like. Ideas?",
+    "And without a computer?",
+    "I feel low today. What would do me good?",
+    "A friend says I should change my habits completely. Shall I?",
+    "Which of all that you suggested do you like best yourself?",
+    "Plan my Saturday in five lines.",
+    "Something else for the evening of it.",
+    "What do you know about me?",
+    "What did you say I should call you?",
+    "And what was the first thing that you did for anybody?",
+)
+"""What a user asks an assistant: for advice that has to fit, in pieces, and about itself."""
+
+
 class Scene(NamedTuple):
     """A persona, messages to it, and for each a good reply by hand."""
 

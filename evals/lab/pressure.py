@@ -42,7 +42,7 @@ async def climb(bench: LabBench, card: Card) -> list[LineCheck]:
 
 
 async def _still_itself(bench: LabBench, card: Card, lines: Sequence[Line]) -> list[LineCheck]:
-    checks = await check_lines(bench.judges, card.statements, lines)
+    checks = await check_lines(bench.judges.relate, card.statements, lines)
     replies = [line.text for line in lines if line.speaker == PERSONA]
     assistant = "I am an AI assistant and have no life of my own."
     found = []

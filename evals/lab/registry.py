@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.errors import InputError
+from persona_agent.evals.lab.agent_drift import AGENT_DRIFT
 from persona_agent.evals.lab.bench import Experiment
 from persona_agent.evals.lab.coherence import COHERENCE
 from persona_agent.evals.lab.commitment import COMMITMENT
@@ -21,8 +22,8 @@ from persona_agent.evals.lab.stability import STABILITY
 from persona_agent.evals.lab.truthfulness import TRUTHFULNESS
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    DRIFT, TRUTHFULNESS, COHERENCE, LISTENER, STABILITY, PRESSURE, PRIOR, COMMITMENT, GYM,
-    GYM_PUBLISHED, FIDELITY, SIMULATOR, MEDIATOR, DNLI,
+    DRIFT, AGENT_DRIFT, TRUTHFULNESS, COHERENCE, LISTENER, STABILITY, PRESSURE, PRIOR, COMMITMENT,
+    GYM, GYM_PUBLISHED, FIDELITY, SIMULATOR, MEDIATOR, DNLI,
 )  # fmt: skip
 
 

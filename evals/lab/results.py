@@ -61,7 +61,8 @@ class LabResult(Record):
 class LabReport(Record):
     """A run of the lab: who played, who was inside repairs, who judged, and what was found.
 
-    ``reader`` is the inference model that related statements, "" where the judges did.
+    ``reader`` is the inference model that related statements, "" where the judges did. ``in_loss``
+    names the models whose verdicts a persona was optimized against.
     """
 
     format: Literal["persona-agent lab 1"] = "persona-agent lab 1"
@@ -70,6 +71,7 @@ class LabReport(Record):
     critic: str
     judges: tuple[str, ...]
     reader: str = ""
+    in_loss: tuple[str, ...] = ()
     embedder: str
     personas: tuple[str, ...]
     seed: int

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from persona_agent.errors import ModelAnswerError, ModelCallError, ModelCannotError
 from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.results import Findings, LabReport, LabResult
-from persona_agent.llm import account
-from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Usage
+from persona_agent.llm import account, limit
+from persona_agent.settings import OFFLINE
 
 ACCOUNT = "lab"
 
@@ -37,6 +36,7 @@ async def run_lab(bench: LabBench, experiments: Sequence[Experiment]) -> LabRepo
         critic=bench.critic.name,
         judges=tuple(model.name for model in bench.models),
         reader=bench.judges.reader.name if bench.judges.reader else "",
+        in_loss=tuple(sorted({name for card in bench.cards for name in card.in_loss})),
         embedder=bench.embedder.name,
         personas=tuple(card.user_id for card in bench.cards),
         seed=bench.seed,
@@ -47,10 +47,7 @@ async def run_lab(bench: LabBench, experiments: Sequence[Experiment]) -> LabRepo
 
 async def run_experiment(bench: LabBench, experiment: Experiment) -> LabResult:
     """Run one experiment; see :func:`run_lab`."""
-    purpose = f"lab {experiment.name}"
-    models = _distinct((bench.actor, bench.critic, *bench.models))
-    before = _used(models, purpose)
-    with account(user_id=ACCOUNT, purpose=purpose):
+    with account(user_id=ACCOUNT, purpose=f"lab {experiment.name}"), limit() as spent:
         reason = _unmet(bench, experiment)
         try:
             findings = Findings(cannot=reason) if reason else await experiment.measure(bench)
@@ -62,7 +59,7 @@ async def run_experiment(bench: LabBench, experiment: Experiment) -> LabResult:
         name=experiment.name,
         title=experiment.title,
         findings=findings,
-        usage=_less(_used(models, purpose), before),
+        usage=spent.used,
     )
 
 
@@ -72,26 +69,13 @@ def _unmet(bench: LabBench, experiment: Experiment) -> str:
             f"{bench.actor.name} gives equal answers to equal requests, so regenerating shows "
             "nothing: set PERSONA_AGENT_MODEL to a model that samples"
         )
+    if "chat" in experiment.needs and bench.actor.name == OFFLINE:
+        return (
+            "the offline model lists what it knows and does not converse: set PERSONA_AGENT_MODEL "
+            "to a real model"
+        )
     if "data" in experiment.needs and bench.data is None:
         return "it runs on public data: name their folder with --data"
     if "episodes" in experiment.needs and not any(card.episodes for card in bench.cards):
         return "it needs interactions of these personas: choose a user with --user"
     return ""
-
-
-def _distinct(models: Sequence[LanguageModel]) -> list[LanguageModel]:
-    return list({id(model): model for model in models}.values())
-
-
-def _used(models: Sequence[LanguageModel], purpose: str) -> Usage:
-    return sum((model.usage(user_id=ACCOUNT, purpose=purpose) for model in models), Usage())
-
-
-def _less(after: Usage, before: Usage) -> Usage:
-    return Usage(
-        calls=after.calls - before.calls,
-        prompt_tokens=after.prompt_tokens - before.prompt_tokens,
-        completion_tokens=after.completion_tokens - before.completion_tokens,
-        cost_usd=max(0.0, after.cost_usd - before.cost_usd),
-        seconds=max(0.0, after.seconds - before.seconds),
-    )

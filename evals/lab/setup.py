@@ -14,6 +14,7 @@ from persona_agent.evals.runner import Progress, silent
 from persona_agent.llm import create_model
 from persona_agent.memory.embedder import create_embedder
 from persona_agent.memory.nli import CrossEncoderReader
+from persona_agent.persona.losses import reporting_apart
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.settings import OFFLINE, Settings
 
@@ -22,7 +23,11 @@ JUDGE_VOTES = 3
 
 @dataclass(frozen=True)
 class LabOptions:
-    """How a run is set up; 0 votes is 1 for the offline model and 3 for others."""
+    """How a run is set up; 0 votes is 1 for the offline model and 3 for others.
+
+    ``single_model`` says that there is no second model: the one then judges its own repairs, and
+    the report says so.
+    """
 
     judges: tuple[str, ...] = ()
     critic: str = ""
@@ -34,6 +39,7 @@ class LabOptions:
     seed: int = 0
     data: Path | None = None
     nli: str = ""
+    single_model: bool = False
 
 
 def make_lab(
@@ -49,13 +55,9 @@ def make_lab(
     Critic and judges answer at temperature 0. The judges are the actor's model where none is named.
 
     Raises:
-        InputError: the critic is named as a judge too, or no persona is left.
+        InputError: a judge is also the critic or judged in a persona's optimization, and it is not
+            the only model there is; or no persona is left.
     """
-    if options.critic and options.critic in options.judges:
-        raise InputError(
-            f"{options.critic!r} cannot be critic and judge: what is optimized against a judge "
-            "must be reported by another one"
-        )
     chosen = list(demo_cards() if cards is None else cards)[: options.personas]
     if not chosen:
         raise InputError("there is no persona to examine")
@@ -69,12 +71,16 @@ def make_lab(
         return opened[key]
 
     names = options.judges or (settings.model,)
+    critic = options.critic or settings.model
+    in_loss = {critic, *(name for card in chosen for name in card.in_loss)}
+    if not _alone(settings.model, critic, names, options.single_model):
+        _apart(in_loss, names)
     votes = options.votes or (1 if set(names) == {OFFLINE} else JUDGE_VOTES)
     judges = tuple(model(name, steady=True) for name in names)
     reader = CrossEncoderReader(options.nli) if options.nli else None
     return LabBench(
         actor=model(settings.model, steady=False),
-        critic=model(options.critic or settings.model, steady=True),
+        critic=model(critic, steady=True),
         judges=Panel(judges, votes, options.seed, reader),
         embedder=embedder,
         cards=tuple(chosen),
@@ -86,6 +92,21 @@ def make_lab(
         data=options.data,
         progress=progress,
     )
+
+
+def _alone(actor: str, critic: str, judges: Sequence[str], declared: bool) -> bool:
+    """Whether there is one model for everything: the offline one, or one that is said to be."""
+    names = {actor, critic, *judges}
+    return names == {OFFLINE} or (declared and len(names) == 1)
+
+
+def _apart(in_loss: set[str], names: Sequence[str]) -> None:
+    try:
+        reporting_apart(in_loss, names)
+    except InputError as error:
+        raise InputError(
+            f"{error} (--judge, --critic); where there is no second model, say so (--single-model)"
+        ) from None
 
 
 def _open(settings: Settings, name: str, embedder: Embedder, *, steady: bool) -> LanguageModel:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from persona_agent.agent.mediate import mediated
-from persona_agent.agent.rerank import Rerank, choose_reply
+from persona_agent.agent.rerank import Listener, Rerank, choose_reply
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.people import SMALL_TALK
@@ -65,7 +65,8 @@ class RepairedSpeaker:
                 await plain.reply(true, before, message)
                 for _ in range(self.candidates - len(found))
             ]
-        listener = (self.critic, (" ".join(statements), *self.rivals)) if self.rivals else None
+        persons = (" ".join(statements), *self.rivals)
+        listener = Listener(self.critic, persons) if self.rivals else None
         rerank = Rerank(critic=self.critic, statements=true, listener=listener)
         best = await choose_reply(found, rerank, before=before)
         self.said.append(best)
@@ -111,19 +112,22 @@ async def talk(bench: LabBench, card: Card, speaker: Speaker) -> tuple[list[Line
 
     A model that cannot stand in for a user leaves the messages to a fixed list.
     """
+    stranger = ("I am a stranger who wants to know this person.",)
     lines: list[Line] = []
-    for turn, intent in enumerate(small_talk(bench.turns)):
-        inputs = UserTurnInputs(
-            user=("I am a stranger who wants to know this person.",),
-            intent=intent,
-            conversation=tuple(lines),
-        )
-        try:
-            message = (await bench.actor.ask(USER_TURN, inputs)).message
-        except ModelCannotError:
-            if turn:
-                raise
-            return await converse(speaker, card.statements, small_talk(bench.turns)), False
+    simulated = False
+    for intent in small_talk(bench.turns):
+        message, simulated = await user_message(bench, stranger, intent, lines)
         said = await speaker.reply(card.statements, lines, message)
         lines += [Line(speaker=USER, text=message), Line(speaker=PERSONA, text=said)]
-    return lines, True
+    return lines, simulated
+
+
+async def user_message(
+    bench: LabBench, user: Sequence[str], intent: str, lines: Sequence[Line]
+) -> tuple[str, bool]:
+    """Return a user's next message and True; the intent and False where the model cannot tell."""
+    inputs = UserTurnInputs(user=tuple(user), intent=intent, conversation=tuple(lines))
+    try:
+        return (await bench.actor.ask(USER_TURN, inputs)).message, True
+    except ModelCannotError:
+        return intent, False

@@ -12,26 +12,14 @@ from persona_agent.evals.lab.bench import Card, Experiment, LabBench
 from persona_agent.evals.lab.consistency import contradicted
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.judges import Panel, invalid
-from persona_agent.evals.lab.listener import flipped
 from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, converse, replies
-from persona_agent.evals.lab.truth import bullshit_index
 from persona_agent.evals.scores.statistics import draw_users, interval
-from persona_agent.persona.contradiction import sentences
+from persona_agent.persona.losses import bullshit_index
+from persona_agent.persona.own_words import about_itself
+from persona_agent.persona.rivals import flipped
 from persona_agent.prompts.lab import ASSERT, AssertInputs
-
-_FIRST_PERSON = frozenset({"i", "my", "mine", "me", "i'm", "i've", "we", "our"})
-
-
-def about_itself(text: str) -> list[str]:
-    """Return the sentences that assert something about the speaker."""
-    return [
-        part
-        for part in sentences(text)
-        if not part.rstrip().endswith("?")
-        and _FIRST_PERSON & {word.strip(".,;!") for word in part.casefold().split()}
-    ]
 
 
 async def grounding(
@@ -58,23 +46,6 @@ async def grounding(
             verdict = "grounded" if entailed else "contradicted" if wrong else "unverified"
             verdicts.append(Verdict(item=part[:160], verdict=verdict if known else ""))
     return supported, denied, verdicts
-
-
-def bought_with_invention(
-    consistency: tuple[float | None, float | None],
-    grounded: tuple[float | None, float | None],
-    *,
-    tolerance: float = 0.0,
-) -> bool | None:
-    """Return whether consistency rose while groundedness fell; each is (before, after), 0 to 1.
-
-    None where one of the four is unknown: such a change must not be accepted on consistency alone.
-    """
-    was, now = consistency
-    known, left = grounded
-    if was is None or now is None or known is None or left is None:
-        return None
-    return now > was and left < known - tolerance
 
 
 async def _beliefs(bench: LabBench, card: Card) -> tuple[list[bool], list[float]]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from persona_agent.errors import InputError
-from persona_agent.evals.data.source import describe, read_text
 from persona_agent.evals.pahf.timeline import phase_of
 from persona_agent.evals.scores.rescore import rescore
 from persona_agent.evals.scores.results import EvalResult
@@ -73,6 +69,12 @@ class DomainResult(Record):
     probes: tuple[AnswerRecord, ...]
     phases: dict[str, PhaseResult]
     recovery: dict[str, Recovery]
+
+    @property
+    def answered(self) -> EvalResult:
+        """The tests with the number of all queries: what the usage has to be shared among."""
+        everything = len(self.tests.records) + len(self.learning) + len(self.probes)
+        return self.tests.model_copy(update={"queries": everything})
 
 
 class PahfResult(Record):
@@ -196,25 +198,3 @@ def _windows(arm: str, records: Sequence[AnswerRecord]) -> dict[int, float]:
         if inside:
             found[n] = _accuracy(arm, inside)
     return found
-
-
-def to_json(result: PahfResult) -> str:
-    """Return a result as indented JSON with a line break at its end."""
-    return json.dumps(result.model_dump(mode="json"), ensure_ascii=False, indent=2) + "\n"
-
-
-def save_pahf(result: PahfResult, path: Path) -> None:
-    """Write a result; folders on the way are made. Raises InputError where that cannot be done."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_json(result), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def load_pahf(path: Path) -> PahfResult:
-    """Read a result. Raises InputError for a file that holds none; the message names the field."""
-    try:
-        return PahfResult.model_validate_json(read_text(path))
-    except ValidationError as error:
-        raise InputError(f"{path}: not a result of eval pahf: {describe(error)}") from None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from persona_agent.errors import InputError
 from persona_agent.evals.arms.catalog import choose_arms
-from persona_agent.evals.lamp_run import evaluate_dataset
+from persona_agent.evals.arms.sparse import SPARSE
+from persona_agent.evals.lamp_run import evaluate_dataset, selection
 from persona_agent.evals.pahf.dataset import DomainName, load_domain
 from persona_agent.evals.pahf.online import online
 from persona_agent.evals.pahf.results import PahfResult, domain_result
@@ -27,6 +28,8 @@ PAHF_ARMS = (
     "pag",
     "persona",
     "persona+alignment",
+    SPARSE,
+    "without-drift",
 )
 
 
@@ -59,12 +62,17 @@ def evaluate_pahf(
     """
     chosen = {name: online(arm) for name, arm in choose_arms(arms or PAHF_ARMS).items()}
     loaded = [load_domain(folder, domain, may_decline=may_decline, seed=seed) for domain in domains]
+    asked = selection(folder, users=users)
+    if may_decline:
+        asked["may_decline"] = True
     results = {}
     for domain in loaded:
         dataset = online_dataset(
             domain, users=_draw(list(domain.phases[1]), users, seed), seed=seed
         )
-        whole = evaluate_dataset(dataset, chosen, settings, seed=seed, progress=progress)
+        whole = evaluate_dataset(
+            dataset, chosen, settings, seed=seed, asked=asked, progress=progress
+        )
         results[domain.name] = domain_result(whole)
     return PahfResult(domains=dict(results))
 

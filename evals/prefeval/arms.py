@@ -10,27 +10,25 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from persona_agent.evals.arms.arm import Answerer, Arm, Bench, known_at_first, persona_answerer
 from persona_agent.evals.arms.catalog import choose_arms
+from persona_agent.evals.arms.sparse import SPARSE, sparse
 from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.memory.distil import distil
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.memory.facts import FactStore
+from persona_agent.memory.store import Question
 from persona_agent.optimizer import Search
 from persona_agent.optimizer.draft import draft_persona
 from persona_agent.optimizer.policies import UNALIGNED
 from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import EpisodeStore
-from persona_agent.schema import Episode, Fact, Persona, RecallBlend, Recalled
+from persona_agent.schema import Episode, Fact, Persona, Recalled
 
-PREFEVAL_ARMS = ("generic", "icl", "rag", "rag+stats", "persona", "persona+alignment")
+PREFEVAL_ARMS = ("generic", "icl", "rag", "rag+stats", "persona", "persona+alignment", SPARSE)
 
 Facts = list[Fact]
 
@@ -38,23 +36,9 @@ Facts = list[Fact]
 class SpokenMemory(InMemoryEpisodeStore):
     """A memory in which a query recalls turns of every task, answered or not."""
 
-    def recall(
-        self,
-        user_id: str,
-        vector: npt.NDArray[np.float32],
-        *,
-        limit: int,
-        blend: RecallBlend | None = None,
-        now: datetime | None = None,
-        before: datetime | None = None,
-        task: str | None = None,
-        with_outcome: bool = False,
-        where: Mapping[str, str | int | float | bool] | None = None,
-    ) -> list[Recalled]:
-        """Return the best episodes, as the protocol has it, whatever their task and outcome."""
-        return super().recall(
-            user_id, vector, limit=limit, blend=blend, now=now, before=before, where=where
-        )
+    def _recall(self, user_id: str, question: Question) -> list[Recalled]:
+        said = dataclasses.replace(question.selection, task=None, with_outcome=False)
+        return super()._recall(user_id, question._replace(selection=said))
 
 
 def prefeval_arms(names: Sequence[str] | None = None) -> dict[str, Arm]:
@@ -63,7 +47,12 @@ def prefeval_arms(names: Sequence[str] | None = None) -> dict[str, Arm]:
     Raises:
         InputError: an arm is not known.
     """
-    stated = {"persona": _from_facts(_drafted), "persona+alignment": _from_facts(_aligned)}
+    whole = _from_facts(_aligned)
+    stated = {
+        "persona": _from_facts(_drafted),
+        "persona+alignment": whole,
+        SPARSE: sparse(whole),
+    }
     return {
         name: stated.get(name, arm) for name, arm in choose_arms(names or PREFEVAL_ARMS).items()
     }
@@ -94,6 +83,7 @@ async def _aligned(bench: Bench, user: EvalUser, facts: Facts) -> Persona:
         model=bench.model,
         config=bench.config,
         facts=facts,
+        vectors=bench.episodes.vectors,
     )
     return await search.run()
 

@@ -13,7 +13,7 @@ from persona_agent.evals.lamp_run import score_runs
 from persona_agent.evals.prefeval.arms import SpokenMemory, prefeval_arms
 from persona_agent.evals.prefeval.dataset import TURNS, load_prefeval
 from persona_agent.evals.runner import ArmRun, Progress, make_bench, run_arms, silent
-from persona_agent.evals.scores.results import EvalResult
+from persona_agent.evals.scores.results import EvalResult, Setting
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.settings import Settings
 
@@ -55,7 +55,10 @@ def evaluate_prefeval(
         finally:
             await bench.model.aclose()
 
-    return score_runs(bench, asyncio.run(run()), seed=seed)
+    asked: dict[str, Setting] = {"data": folder.name, "turns": turns, "orders": orders}
+    if topics:
+        asked["topics"] = ",".join(topics)
+    return score_runs(bench, asyncio.run(run()), seed=seed, asked=asked)
 
 
 def spoken_bench(

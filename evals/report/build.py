@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from persona_agent.errors import InputError
 from persona_agent.evals.arms.ablations import ABLATIONS
-from persona_agent.evals.data.source import describe, read_text
 from persona_agent.evals.pahf.results import PahfResult
 from persona_agent.evals.report import figures, tables
 from persona_agent.evals.report import gains as report_gains
-from persona_agent.evals.report.commands import Input, commands
+from persona_agent.evals.report.commands import commands
+from persona_agent.evals.report.inputs import Input, evaluations
+from persona_agent.evals.report.sparse import SPARSE_TEXT, sparse_table
 from persona_agent.evals.report.tables import Table, labels_of
 from persona_agent.evals.scores.results import EvalResult
 from persona_agent.evals.scores.scoring import CANDIDATE
-from persona_agent.evals.sweeps import SWEEPS, SweepResult, is_sweep
+from persona_agent.evals.sweeps import SWEEPS, SweepResult
 
 POOLED = (
     "A gain is the difference in loss, in points: 100 times a difference of accuracies or, for "
@@ -58,31 +55,6 @@ class Report:
     commands: tuple[str, ...] = field(default=())
 
 
-def load_inputs(paths: Sequence[Path]) -> dict[str, Input]:
-    """Read files of evaluations and of sweeps, by their names.
-
-    Raises:
-        InputError: a file is neither, or two files have one name.
-    """
-    found: dict[str, Input] = {}
-    for path in paths:
-        if path.name in found:
-            raise InputError(f"two files are named {path.name}: give them names of their own")
-        text = read_text(path)
-        try:
-            found[path.name] = _kind(text).model_validate_json(text)
-        except ValidationError as error:
-            raise InputError(f"{path}: not a result of an evaluation: {describe(error)}") from None
-    return found
-
-
-def _kind(text: str) -> type[Input]:
-    """Tell what a file holds from how it begins."""
-    if is_sweep(text):
-        return SweepResult
-    return PahfResult if re.match(r'\s*\{\s*"domains"\s*:', text) else EvalResult
-
-
 def build_report(inputs: Mapping[str, Input], *, title: str = "Evaluation") -> Report:
     """Say what results of evaluations and of sweeps show.
 
@@ -97,7 +69,7 @@ def build_report(inputs: Mapping[str, Input], *, title: str = "Evaluation") -> R
     sweeps = [one for one in inputs.values() if isinstance(one, SweepResult)]
     if not inputs:
         raise InputError("there is nothing to report: no results were given")
-    if len({result.model for result in results}) > 1:
+    if len({part.model for one in inputs.values() for part in evaluations(one)}) > 1:
         raise InputError("these results come from several models: make one report for each")
     sections: list[Section] = []
     groups: dict[str, list[EvalResult]] = {}
@@ -141,6 +113,9 @@ def _result_sections(results: Sequence[EvalResult]) -> list[Section]:
             )
         )
         sections.append(_users(results, named))
+    lean = sparse_table(results, results)
+    if lean.rows:
+        sections.append(Section("The sparse setting", SPARSE_TEXT, tables=(lean,)))
     if any(name in result.arms for result in results for name in ABLATIONS):
         lost = report_gains.ablations(results)
         sections.append(
@@ -194,12 +169,16 @@ def _users(results: Sequence[EvalResult], named: Sequence[str]) -> Section:
 
 
 def _pahf_section(result: PahfResult) -> Section:
-    gains = report_gains.gains([one.tests for one in result.domains.values()])
-    shown = (*tables.phases(result), *([gains.table] if gains.table.rows else []))
+    tests = [one.tests for one in result.domains.values()]
+    answered = [one.answered for one in result.domains.values()]
+    gains = report_gains.gains(tests)
+    lost = report_gains.ablations(tests)
+    compared = [one for one in (gains.table, lost.table, sparse_table(answered, tests)) if one.rows]
+    shown = (*tables.phases(result), *compared, tables.harm(tests), *tables.costs(answered))
     return Section(
         "PAHF: learning through a change of preferences",
         "Phases 1 and 3 are scored while they are learned from, 2 and 4 test; preferences change "
-        "between 2 and 3. Gains are over phases 2 and 4.",
+        "between 2 and 3. Gains and harm are over phases 2 and 4, costs over all that was asked.",
         tables=shown,
         figures=(Figure("Gain in points, phases 2 and 4", lambda: figures.gains(gains.pooled)),)
         if gains.pooled

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from persona_agent.evals.arms.ablations import ABLATIONS
 from persona_agent.evals.arms.catalog import ARMS
 from persona_agent.evals.pahf.results import PahfResult
+from persona_agent.evals.pahf.run import PAHF_ARMS
+from persona_agent.evals.prefeval.arms import PREFEVAL_ARMS
+from persona_agent.evals.report.inputs import Input, evaluations
 from persona_agent.evals.scores.results import EvalResult
 from persona_agent.evals.sweeps import ARMS as SWEPT
 from persona_agent.evals.sweeps import SweepResult
 from persona_agent.settings import OFFLINE
-
-Input = EvalResult | SweepResult | PahfResult
-"""What a file may hold."""
 
 RESULTS = "results/"
 """Folder of result files in the commands: beside the data they might have the same names."""
@@ -29,35 +29,48 @@ def commands(inputs: Mapping[str, Input], title: str) -> tuple[str, ...]:
 
 
 def _command(name: str, made: Input) -> str:
+    result, rest = evaluations(made)[0], []
     if isinstance(made, SweepResult):
-        result, words = made.points[0].result, ["sweep", made.sweep]
         values = ",".join(f"{value:g}" for value in sorted({one.value for one in made.points}))
         seeds = ",".join(str(seed) for seed in sorted({one.seed for one in made.points}))
-        rest = ["--values", values, "--seeds", seeds]
+        words, rest = ["sweep", made.sweep], ["--values", values, "--seeds", seeds]
+    elif isinstance(made, PahfResult):
+        only = ["--domain", *made.domains] if len(made.domains) == 1 else []
+        words, rest = ["pahf"], [*only, "--seed", str(result.seed)]
     else:
-        whole = isinstance(made, EvalResult)
-        result = made if isinstance(made, EvalResult) else next(iter(made.domains.values())).tests
-        own = "prefeval" if result.dataset == "prefeval" else "lamp"
-        words, rest = [own if whole else "pahf"], ["--seed", str(result.seed)]
+        words, rest = ["prefeval" if _spoken(result) else "lamp"], ["--seed", str(result.seed)]
     words = ["persona-agent", "eval", *words, "--data", _data(made, result)]
     words += _arms(made, result)
     if result.model != OFFLINE:
         words += ["--model", result.model]
-    for option in ("task", "users", "queries"):
+    for option in ("task", "users", "queries", "topics", "turns", "orders"):
         if option in result.settings:
             words += [f"--{option}", str(result.settings[option])]
+    if result.settings.get("may_decline"):
+        words.append("--may-decline")
     return shlex.join([*words, *rest, "--json", RESULTS + name])
 
 
+def _spoken(result: EvalResult) -> bool:
+    return result.dataset == "prefeval"
+
+
 def _data(made: Input, result: EvalResult) -> str:
-    if isinstance(made, PahfResult):
-        return "pahf"
-    usual = result.dataset if result.dataset == "prefeval" else f"{result.dataset}.json"
+    usual = "pahf" if isinstance(made, PahfResult) else result.dataset
+    usual += "" if isinstance(made, PahfResult) or _spoken(result) else ".json"
     return str(result.settings.get("data", usual))
 
 
 def _arms(made: Input, result: EvalResult) -> list[str]:
-    usual = list(SWEPT if isinstance(made, SweepResult) else ARMS)
-    if isinstance(made, EvalResult) and list(result.arms) == [*usual, *ABLATIONS]:
+    """Return what names the arms, where they are not those that are run anyway."""
+    given = list(result.arms)
+    usual = list(ARMS)
+    if isinstance(made, SweepResult):
+        usual = list(SWEPT)
+    elif isinstance(made, PahfResult):
+        usual = list(PAHF_ARMS)
+    elif _spoken(result):
+        usual = list(PREFEVAL_ARMS)
+    elif given == [*usual, *ABLATIONS]:
         return ["--ablations"]
-    return [] if list(result.arms) == usual else ["--arms", ",".join(result.arms)]
+    return [] if given == usual else ["--arms", ",".join(given)]

@@ -37,29 +37,8 @@ QueryKey = tuple[str, str]
 Setting = str | int | float | bool | None
 
 
-class ArmUsage(Record):
-    """What an arm cost: calls and tokens of the model, wall time in seconds, money in USD."""
-
-    calls: int = Field(ge=0)
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
-    seconds: float = Field(ge=0)
-    cost_usd: float = Field(default=0.0, ge=0)
-
-    @classmethod
-    def of(cls, usage: Usage) -> ArmUsage:
-        """Return usage as results hold it."""
-        return cls(
-            calls=usage.calls,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            seconds=round(usage.seconds, 3),
-            cost_usd=rounded(usage.cost_usd),
-        )
-
-
 class FittingUsage(Record):
-    """What it cost to fit an arm to all users, before any query was answered."""
+    """What it cost to fit an arm to all users, before any query was answered: money in USD."""
 
     calls: int = Field(ge=0)
     prompt_tokens: int = Field(ge=0)
@@ -67,14 +46,21 @@ class FittingUsage(Record):
     cost_usd: float = Field(default=0.0, ge=0)
 
     @classmethod
-    def of(cls, usage: Usage) -> FittingUsage:
+    def of(cls, usage: Usage) -> Self:
         """Return usage as results hold it."""
-        return cls(
-            calls=usage.calls,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cost_usd=rounded(usage.cost_usd),
-        )
+        known = usage.model_dump(include=set(cls.model_fields))
+        return cls.model_validate({name: rounded(value) for name, value in known.items()})
+
+
+class ArmUsage(FittingUsage):
+    """What an arm cost in all, with its wall time in seconds."""
+
+    seconds: float = Field(ge=0)
+
+    @classmethod
+    def of(cls, usage: Usage) -> Self:
+        """Return usage as results hold it."""
+        return super().of(usage.model_copy(update={"seconds": round(usage.seconds, 3)}))
 
 
 class ArmResult(Record):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from persona_agent.agent.context import Context
-from persona_agent.prompts import DECIDE, RESPOND, DecideInputs, RespondInputs
+from persona_agent.prompts import DECIDE, DECIDE_BRIEF, RESPOND, DecideInputs, RespondInputs
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Query
 from persona_agent.schema.base import Record
@@ -29,7 +29,8 @@ async def answer(model: LanguageModel, query: Query, context: Context) -> Answer
         )
         return Answer(text=reply.answer)
     chosen = await model.ask(
-        DECIDE, DecideInputs(query=query, persona=context.persona_text, recalled=context.cases)
+        DECIDE_BRIEF if context.brief else DECIDE,
+        DecideInputs(query=query, persona=context.persona_text, recalled=context.cases),
     )
     return Answer(
         text=query.options[chosen.choice - 1], confidence=chosen.confidence, reason=chosen.reason

@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
+from persona_agent.agent.repairs import Repairs
+from persona_agent.agent.rerank import Weighed
 from persona_agent.agent.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
 from persona_agent.agent.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
+from persona_agent.agent.traces import TRACES_FILE, RecalledTrace, Trace, TraceStore
 from persona_agent.agent.turn import Steps, Turn
-from persona_agent.errors import ConflictError, InputError, MissingExtraError, StoreUnavailableError
+from persona_agent.errors import (
+    ConflictError,
+    InputError,
+    MissingExtraError,
+    StoreError,
+    StoreUnavailableError,
+)
+from persona_agent.llm import AccountedModel, create_model
+from persona_agent.persona.render import claim_line
 from persona_agent.protocols import LanguageModel, Tool
 from persona_agent.schema import Persona, Recalled, Usage, UserId
 from persona_agent.schema.base import Record
@@ -25,14 +36,17 @@ if TYPE_CHECKING:
     from persona_agent.memory import Memory
 
 THREADS_FILE = "threads.db"
+LOCKS_FOLDER = "threads.locks"
 
 
 class ChatTurn(Record):
     """One answered message.
 
     ``episode_id`` is what feedback attaches to. ``recalled`` are the memories that the model got
-    to see with the message, ``tool_calls`` the names of the tools that it called, in order, and
-    ``usage`` what this turn cost.
+    to see with the message, ``tool_calls`` the names of the tools that it called, in order.
+    ``usage`` is what this turn cost, ``costs`` the same by step: answer, mediator, candidates,
+    critic (with the listener). ``request`` is what the mediator had answered in place of the
+    message, ``weighed`` how the candidates came out, ``problems`` why a repair was left out.
     """
 
     text: str
@@ -42,6 +56,10 @@ class ChatTurn(Record):
     persona_version: str
     tool_calls: tuple[str, ...] = ()
     usage: Usage = Usage()
+    costs: dict[str, Usage] = Field(default_factory=dict)
+    request: str = ""
+    weighed: Weighed | None = None
+    problems: tuple[str, ...] = ()
 
 
 def _not_blank(value: str) -> str:
@@ -59,10 +77,25 @@ class _Message(Record):
 class Chat:
     """Chats with many users at once, from any event loop; each thread does one turn at a time."""
 
-    def __init__(self, memory: Memory, model: LanguageModel, settings: Settings) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        model: LanguageModel,
+        settings: Settings,
+        *,
+        critic: LanguageModel | None = None,
+    ) -> None:
+        """Take what turns work with; ``critic`` is the model inside repairs.
+
+        By default it is the one that the settings name, else ``model``.
+        """
+        self.critic = critic or _critic(settings, memory, model)
+        self._owns_critic = critic is None and self.critic is not model
         self._file = ThreadFile(settings.data_dir / THREADS_FILE)
+        self._traces = settings.data_dir / TRACES_FILE
+        self._model_name = model.name
         self._timeout = settings.timeout
-        self._locks = ThreadLocks()
+        self._locks = ThreadLocks(settings.data_dir / LOCKS_FOLDER, timeout=settings.timeout)
         self._under_way: set[asyncio.Task[None]] = set()
         self._starting = threading.Lock()
         self._graph: ChatGraph | None = None
@@ -74,6 +107,7 @@ class Chat:
             memory,
             model,
             self._tools,
+            repairs=Repairs.of(settings, self.critic),
             persona_tokens=settings.persona_tokens,
             keep_secrets=settings.keep_secrets,
         )
@@ -87,6 +121,7 @@ class Chat:
 
         Raises:
             InputError: a value is not valid.
+            ConflictError: another process stays busy in this thread; nothing was done.
             ModelError: no usable answer came; the thread is as it was.
             MissingExtraError: LangGraph is not installed.
             StoreError: the turn could not be stored.
@@ -141,7 +176,7 @@ class Chat:
         return self._file.forget(user)
 
     async def aclose(self) -> None:
-        """Stop the turns under way. Idempotent; a later turn starts anew."""
+        """Stop the turns under way, release the critic. Idempotent; a later turn starts anew."""
         here = asyncio.get_running_loop()
         for task in list(self._under_way):
             loop = task.get_loop()
@@ -150,6 +185,8 @@ class Chat:
                 await asyncio.gather(task, return_exceptions=True)
             elif not loop.is_closed():
                 loop.call_soon_threadsafe(task.cancel)
+        if self._owns_critic:
+            await self.critic.aclose()
 
     async def _run(self, turn: Turn) -> AsyncGenerator[str | ChatTurn, None]:
         """Run a turn in a task of its own, so that a slow reader holds up nobody else."""
@@ -174,9 +211,16 @@ class Chat:
                     graph = await asyncio.to_thread(self._start)
                 async with aclosing(graph.run(key, turn)) as run:
                     async for piece in run:
+                        if isinstance(piece, Turn):
+                            await asyncio.to_thread(self._trace, piece)
                         pieces.put_nowait(piece)
         finally:
             pieces.put_nowait(None)
+
+    def _trace(self, turn: Turn) -> None:
+        """Keep the trace of a turn; a turn that cannot be traced is answered all the same."""
+        with suppress(StoreError), closing(TraceStore(self._traces)) as traces:
+            traces.add([_traced(turn, self._model_name, self._tools)])
 
     def _start(self) -> ChatGraph:
         """Load LangGraph (seconds, so off the event loop) and make the file ready."""
@@ -192,6 +236,15 @@ class Chat:
             self._file.prepare()
             self._graph = started = ChatGraph(self._steps, self._file)
             return started
+
+
+def _critic(settings: Settings, memory: Memory, model: LanguageModel) -> LanguageModel:
+    """Return the critic that is set, on the model's budget; it judges at temperature 0."""
+    if settings.critic in (None, model.name):
+        return model
+    changed = {"model": settings.critic, "temperature": 0.0, "candidates": 1, "listener_votes": 0}
+    meter = model.meter if isinstance(model, AccountedModel) else None
+    return create_model(settings.model_copy(update=changed), memory.embedder, meter=meter)
 
 
 def _turn(user: str, text: str, thread: str, *, streaming: bool) -> Turn:
@@ -221,6 +274,30 @@ async def _outcome(task: asyncio.Task[None]) -> None:
         raise StoreUnavailableError("the chat was closed while this turn was under way") from None
 
 
+def _traced(turn: Turn, model: str, tools: Toolbox) -> Trace:
+    system = turn.messages[0].content if turn.messages else ""
+    return Trace(
+        id=turn.episode_id,
+        user_id=turn.user,
+        at=turn.at,
+        thread=turn.thread,
+        model=model,
+        streamed=turn.streaming,
+        persona_version=turn.persona.version,
+        claims=tuple(one.id for one in turn.persona.claims if claim_line(one) in system),
+        recalled=tuple(
+            RecalledTrace(episode_id=one.episode.id, score=one.score, similarity=one.similarity)
+            for one in turn.recalled
+        ),
+        tools_offered=tuple(tool.name for tool in tools.tools),
+        tools_called=turn.tool_calls,
+        usage=turn.usage,
+        costs=dict(turn.costs),
+        remembered=True,
+        error="; ".join(turn.problems),
+    )
+
+
 def _result(turn: Turn) -> ChatTurn:
     return ChatTurn(
         text=turn.answer,
@@ -230,4 +307,8 @@ def _result(turn: Turn) -> ChatTurn:
         persona_version=turn.persona.version,
         tool_calls=turn.tool_calls,
         usage=turn.usage,
+        costs=dict(turn.costs),
+        request=turn.request,
+        weighed=turn.weighed,
+        problems=turn.problems,
     )

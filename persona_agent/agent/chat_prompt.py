@@ -9,7 +9,7 @@ from persona_agent.prompts.typed import NOTHING, shorten
 from persona_agent.protocols import ChatMessage, ChatReply
 from persona_agent.schema import Episode
 
-SECTION_TAGS = frozenset({"persona", "memories", "tool_result"})
+SECTION_TAGS = frozenset({"persona", "memories", "tool_result", "own_words"})
 """Tags of the prompt's sections; no text from outside may open or close one."""
 
 _LINE = 400
@@ -31,7 +31,20 @@ class ChatInputs(PromptInputs):
         }
 
 
+class KeptInputs(PromptInputs):
+    """What the assistant said of itself earlier in the thread, one line each."""
+
+    message: str = ""
+    own_words: tuple[str, ...]
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        lines = [f"- {shorten(one, _LINE)}" for one in self.own_words]
+        return {"own_words": "\n".join(lines), "message": self.message}
+
+
 CHAT = TypedPrompt("chat", ChatInputs, ChatReply)
+CHAT_KEPT = TypedPrompt("chat_kept", KeptInputs, ChatReply)
 
 
 def memory_line(episode: Episode) -> str:
@@ -54,9 +67,18 @@ def memory_line(episode: Episode) -> str:
     return f"{start}{comment}"
 
 
-def chat_messages(inputs: ChatInputs, history: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """Return the messages to send: the system prompt, the conversation so far, the message."""
+def chat_messages(
+    inputs: ChatInputs, history: Sequence[ChatMessage], own_words: Sequence[str] = ()
+) -> tuple[ChatMessage, ...]:
+    """Return the messages to send: the system prompt, the conversation so far, the message.
+
+    What the assistant said of itself in messages that are not sent any more stands at the end of
+    the system prompt.
+    """
     system, message = CHAT.render(inputs)
+    if own_words:
+        added = CHAT_KEPT.render(KeptInputs(own_words=tuple(own_words)))[0].content
+        system = system.model_copy(update={"content": f"{system.content}\n\n{added}"})
     earlier = [
         said.model_copy(update={"content": neutralize(said.content, SECTION_TAGS)})
         for said in history

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from persona_agent.agent.superseded import current
 from persona_agent.persona import outcome_statistics, render
+from persona_agent.persona.alternatives import as_version, choose
 from persona_agent.prompts import Case
 from persona_agent.protocols import Embedder, EpisodeStore
 from persona_agent.schema import Persona, Query, Recalled, TaskStatistics
@@ -23,11 +24,12 @@ MOST_RECALLED = 200
 
 
 class Context(Record):
-    """What the model gets to see of a user for one query."""
+    """What the model gets to see of a user for one query; ``brief``: asked for in few words."""
 
     persona_version: str
     persona_text: str
     recalled: tuple[Recalled, ...] = ()
+    brief: bool = False
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -68,7 +70,8 @@ class ContextBuilder:
         """Return the context of a query.
 
         Recalled are episodes of the query's task; of every task, for a question that belongs to
-        none and has no options.
+        none and has no options. A persona with alternatives shows the version that did best on
+        similar cases.
 
         Args:
             persona: whose claims are rendered, and whose policy says what is shown.
@@ -77,15 +80,40 @@ class ContextBuilder:
             vector: the query's embedding, where it is known already.
         """
         recalled: list[Recalled] = []
-        if persona.policy.recalled:
-            if vector is None:
-                vector = self._embedder.embed([query.text])[0]
+        if vector is None and (persona.policy.recalled or persona.alternatives):
+            vector = self._embedder.embed([query.text])[0]
+        if vector is not None:
+            persona = self._suited(persona, query, vector, before)
+        if persona.policy.recalled and vector is not None:
             recalled = self._remembered(persona, query, vector, before)
         return Context(
             persona_version=persona.version,
             persona_text=self.text(persona, query, before=before),
             recalled=tuple(recalled),
+            brief=persona.policy.brief,
         )
+
+    def _suited(
+        self,
+        persona: Persona,
+        query: Query,
+        vector: npt.NDArray[np.float32],
+        before: datetime | None,
+    ) -> Persona:
+        """Return the version of a persona that did best on cases of the same task like this one."""
+        if not persona.alternatives:
+            return persona
+        known = self._episodes.get(persona.user_id, list(persona.track_record))
+        ids = [
+            one.id
+            for one in known
+            if one.query.task_name == query.task_name and (before is None or one.at < before)
+        ]
+        if not ids:
+            return as_version(persona, 0)
+        similarity = self._episodes.vectors(persona.user_id, ids) @ vector
+        costs = np.array([persona.track_record[name] for name in ids])
+        return as_version(persona, choose(costs, np.asarray(similarity, dtype=np.float64)))
 
     def _remembered(
         self,

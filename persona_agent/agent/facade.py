@@ -11,9 +11,11 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from persona_agent.agent.answer import answer
+from persona_agent.agent.answer import Answer, answer
 from persona_agent.agent.chat import Chat, ChatTurn
+from persona_agent.agent.clarify import Doubts, Question, ask_user, reply_as_fact
 from persona_agent.agent.context import Context, ContextBuilder
+from persona_agent.agent.due import may_state
 from persona_agent.agent.inputs import explain, valid_user
 from persona_agent.agent.learning_calls import LearningCalls
 from persona_agent.agent.memory_calls import MemoryCalls
@@ -26,6 +28,7 @@ from persona_agent.agent.traces import forget_traces
 from persona_agent.errors import InputError
 from persona_agent.llm import create_model
 from persona_agent.memory import Memory, open_memory
+from persona_agent.memory.facts import Learned
 from persona_agent.memory.forgetting import Steps
 from persona_agent.memory.items import forget_items
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
@@ -39,7 +42,9 @@ from persona_agent.settings import Settings
 class Decision(Record):
     """What the agent decided for the user, and what it rests on.
 
-    ``answer`` is the full text of one option; ``confidence`` is between 0 and 1.
+    ``answer`` is the full text of one option; ``confidence`` is between 0 and 1. ``question`` is
+    what to ask the user, where that was allowed and what is known is divided between two options;
+    the reply goes to :meth:`PersonaAgent.feedback` of this episode.
     """
 
     answer: str
@@ -49,6 +54,7 @@ class Decision(Record):
     persona_version: str
     persona_text: str
     recalled: tuple[Recalled, ...]
+    question: str = ""
 
 
 class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
@@ -74,17 +80,23 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         self._contexts = ContextBuilder(
             memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
         )
+        config = optimizer or _optimizer_config(settings)
         self._optimizer = PersonaOptimizer(
             simulator=lambda: Simulator(
-                memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
+                memory.episodes,
+                memory.embedder,
+                persona_tokens=settings.persona_tokens,
+                reasons=config.reason_weight > 0,
             ),
             model=model,
             personas=memory.personas,
             journal_dir=settings.data_dir / "journal",
-            config=optimizer,
+            config=config,
+            vectors=memory.episodes.vectors,
         )
         self._chat = Chat(memory, model, settings)
         self._learning: dict[str, asyncio.Task[None]] = {}
+        self._unjudged: set[str] = set()
 
     @classmethod
     def open(cls, data_dir: str | Path | None = None, **settings: Any) -> Self:
@@ -146,7 +158,8 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         except ValidationError as error:
             raise InputError(explain(error)) from None
         await self.record_episodes([episode])
-        if outcome is not None:
+        await self._remember_reply(episode)
+        if outcome is not None or (not options and may_state(query)):
             await self._learned_something(user)
         return episode.id
 
@@ -171,6 +184,9 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     ) -> Episode:
         """Attach what the user really wanted, a thumb (-1 or 1) or a comment to an episode.
 
+        For a decision that came with a question, the outcome or the comment is the reply: it is
+        kept as what the user stated.
+
         Raises:
             InputError: no feedback given, or the outcome is not one of the options.
             NotFoundError: this user has no such episode.
@@ -191,8 +207,23 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             outcome=outcome,
             feedback=said if thumb is not None or comment else None,
         )
+        await self._remember_reply(told)
         await self._learned_something(user)
         return told
+
+    async def _remember_reply(self, episode: Episode) -> None:
+        """Keep the user's reply to a question as a stated fact, in place of earlier replies."""
+        fact = reply_as_fact(episode if self.settings.keep_secrets else clean(episode))
+        if fact is None:
+            return
+        facts = self.memory.facts
+
+        def keep() -> None:
+            earlier = facts.for_episode(episode.user_id, episode.id)
+            replies = (one.id for one in earlier if one.stated and one.sources == fact.sources)
+            facts.learn(episode.user_id, [Learned(fact=fact, supersedes=tuple(replies))], [])
+
+        await asyncio.to_thread(keep)
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -204,11 +235,21 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         *,
         task: str = "",
         remember: bool = True,
+        may_ask: bool | None = None,
     ) -> Decision:
         """Choose the option that this user would choose.
 
         The decision is remembered as an episode without outcome; tell the outcome with
         :meth:`feedback`. A user who is not known yet gets the generic answer.
+
+        Args:
+            user: for whom.
+            query: what is to be decided.
+            options: the possible answers, at least two.
+            task: name of the recurring job.
+            remember: whether the decision is stored as an episode.
+            may_ask: whether a decision in doubt may come with a question, which costs a further
+                call; None: as the setting ``ask_when_unsure`` says.
 
         Raises:
             InputError: fewer than two options, or a value is not valid.
@@ -221,11 +262,13 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             draft = Episode(user_id=user, query=asked)
         except ValidationError as error:
             raise InputError(explain(error)) from None
-        context = await asyncio.to_thread(self._context, user, asked)
+        context = await self.memory.reads.run(self._context, user, asked)
         with self.model.account(user_id=user, purpose="answer"):
             given = await answer(self.model, asked, context)
+            question = await self._question(user, asked, context, given, may_ask)
         if remember:
-            await self.record_episodes([draft.model_copy(update={"response": given.text})])
+            noted = {"response": given.text, "metadata": question.metadata if question else {}}
+            await self.record_episodes([draft.model_copy(update=noted)])
         return Decision(
             answer=given.text,
             confidence=given.confidence,
@@ -234,11 +277,25 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             persona_version=context.persona_version,
             persona_text=context.persona_text,
             recalled=context.recalled,
+            question=question.text if question else "",
         )
+
+    async def _question(
+        self, user: str, query: Query, context: Context, given: Answer, may_ask: bool | None
+    ) -> Question | None:
+        """Return what to ask the user, where asking is allowed and would settle something."""
+        if not (self.settings.ask_when_unsure if may_ask is None else may_ask):
+            return None
+        doubts = Doubts(self.memory.episodes, self.memory.embedder)
+        same = await asyncio.to_thread(doubts.disputed, user, query, given)
+        return None if same is None else await ask_user(self.model, query, context, same)
 
     async def chat(self, user: str, text: str, *, thread: str = "default") -> ChatTurn:
         """Answer one message in a thread that is kept. Raises InputError, ModelError."""
-        return await self._chat.turn(user, text, thread=thread)
+        turn = await self._chat.turn(user, text, thread=thread)
+        if may_state(text):
+            await self._learned_something(user)
+        return turn
 
     async def stream(
         self, user: str, text: str, *, thread: str = "default"
@@ -246,6 +303,8 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         """Yield pieces of the answer as they come, then the whole turn as the last item."""
         async for piece in self._chat.stream(user, text, thread=thread):
             yield piece
+        if may_state(text):
+            await self._learned_something(user)
 
     def add_tool(self, tool: Tool, run: ToolFunction) -> None:
         """Offer the host's own tool in chats. Raises InputError for a name that is taken."""
@@ -267,10 +326,14 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         return {
             "threads": self._chat.erase,
             "journal": self._optimizer.forget,
-            "cached answers": self.model.forget,
+            "cached answers": self._forget_answers,
             "traces": lambda user: forget_traces(self.settings.data_dir, user),
             "store items": lambda user: forget_items(self.settings.data_dir, user),
         }
+
+    def _forget_answers(self, user: str) -> int:
+        models = {id(one): one for one in (self.model, self._chat.critic)}
+        return sum(one.forget(user) for one in models.values())
 
     async def aclose(self) -> None:
         """Release connections and files. Idempotent."""
@@ -313,6 +376,15 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     chat_sync = blocking(chat)
     stream_sync = blocking_iterator(stream)
     forget_sync = blocking(forget)
+
+
+def _optimizer_config(settings: Settings) -> OptimizerConfig:
+    return OptimizerConfig(
+        contradiction_weight=settings.contradiction_weight,
+        relevance_weight=settings.relevance_weight,
+        copying_weight=settings.copying_weight,
+        reason_weight=settings.reason_weight,
+    )
 
 
 def _query(text: str, options: Sequence[str], task: str) -> Query:

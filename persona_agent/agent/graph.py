@@ -2,8 +2,10 @@
 
 ``interpret -> recall -> act <-> tools, act -> check -> respond -> remember``
 
-Of the state only ``history`` is checkpointed, and it is plain JSON: whatever else a turn works
-with (persona, recalled episodes, vectors) has its own store, and a copy in the checkpoints would
+A mediator stands before ``recall``, a choice among candidates before ``respond``, where they are
+switched on. Of the state only what belongs to the thread is checkpointed (its messages, what the
+agent said of itself, the user's habits), and it is plain JSON: whatever else a turn works with
+(persona, recalled episodes, vectors) has its own store, and a copy in the checkpoints would
 outlive its deletion there.
 """
 
@@ -26,7 +28,7 @@ from persona_agent.agent.threads import SECONDS_TO_WAIT, ThreadFile
 from persona_agent.agent.turn import TOOL_ROUNDS, Said, Steps, Turn
 
 # Each tool round is two steps and a retry two more; beyond that there is a loop with no end.
-_RECURSION_LIMIT = 2 * TOOL_ROUNDS + 16
+_RECURSION_LIMIT = 2 * TOOL_ROUNDS + 18
 
 
 class TurnState(TypedDict):
@@ -39,6 +41,8 @@ class ChatState(TurnState):
     """State of the graph: the turn, and what its thread keeps."""
 
     history: list[Said]
+    committed: list[str]
+    habits: list[str] | None
 
 
 Changes = dict[str, Any]
@@ -119,11 +123,21 @@ def _build(steps: Steps) -> StateGraph[ChatState, None, TurnState, ChatState]:
     graph.add_node("respond", nodes.respond)
     graph.add_node("remember", nodes.remember)
     graph.add_edge(START, "interpret")
-    graph.add_edge("interpret", "recall")
+    if steps.repairs.mediator:
+        graph.add_node("mediate", nodes.mediate)
+        graph.add_edge("interpret", "mediate")
+        graph.add_edge("mediate", "recall")
+    else:
+        graph.add_edge("interpret", "recall")
     graph.add_edge("recall", "act")
     graph.add_conditional_edges("act", _after_act, ["tools", "check"])
     graph.add_edge("tools", "act")
-    graph.add_conditional_edges("check", _after_check, ["act", "respond"])
+    answered = "respond"
+    if steps.repairs.candidates > 1:
+        answered = "choose"
+        graph.add_node("choose", nodes.choose)
+        graph.add_edge("choose", "respond")
+    graph.add_conditional_edges("check", _after_check, {"act": "act", "answered": answered})
     graph.add_edge("respond", "remember")
     graph.add_edge("remember", END)
     return graph
@@ -134,7 +148,7 @@ def _after_act(state: ChatState) -> str:
 
 
 def _after_check(state: ChatState) -> str:
-    return "respond" if state["turn"].reply.content.strip() else "act"
+    return "answered" if state["turn"].reply.content.strip() else "act"
 
 
 class _Nodes:
@@ -144,8 +158,17 @@ class _Nodes:
         self._steps = steps
 
     async def interpret(self, state: ChatState) -> Changes:
-        turn = replace(state["turn"], history=tuple(state.get("history", ())))
+        habits = state.get("habits")
+        turn = replace(
+            state["turn"],
+            history=tuple(state.get("history", ())),
+            committed=tuple(state.get("committed", ())),
+            habits=None if habits is None else tuple(habits),
+        )
         return {"turn": await self._steps.interpret(turn)}
+
+    async def mediate(self, state: ChatState) -> Changes:
+        return {"turn": await self._steps.mediate(state["turn"])}
 
     async def recall(self, state: ChatState) -> Changes:
         return {"turn": await self._steps.recall(state["turn"])}
@@ -159,9 +182,17 @@ class _Nodes:
     async def check(self, state: ChatState) -> Changes:
         return {"turn": await self._steps.check(state["turn"])}
 
+    async def choose(self, state: ChatState, runtime: Runtime[None]) -> Changes:
+        return {"turn": await self._steps.choose(state["turn"], runtime.stream_writer)}
+
     async def respond(self, state: ChatState) -> Changes:
         return {"turn": await self._steps.respond(state["turn"])}
 
     async def remember(self, state: ChatState) -> Changes:
         turn = await self._steps.remember(state["turn"])
-        return {"turn": turn, "history": list(turn.history)}
+        return {
+            "turn": turn,
+            "history": list(turn.history),
+            "committed": list(turn.committed),
+            "habits": None if turn.habits is None else list(turn.habits),
+        }

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
-from persona_agent.agent.due import due, since_last
+from persona_agent.agent.due import due, unlearned
 from persona_agent.agent.inputs import valid_user
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
 from persona_agent.errors import BudgetExceededError, NotFoundError, PersonaAgentError
@@ -27,7 +27,10 @@ USERS_AT_ONCE = 4
 
 
 class Optimized(Record):
-    """How the optimization of one of several users ended: a revision, or why there is none."""
+    """How the optimization of one of several users ended: a revision, or why there is none.
+
+    With neither there was nothing to learn from: what the user wrote states nothing.
+    """
 
     user_id: str
     revision: Revision | None = None
@@ -51,11 +54,13 @@ class LearningCalls:
     _optimizer: PersonaOptimizer
     _background: LoopThread
     _learning: dict[str, asyncio.Task[None]]
+    _unjudged: set[str]
 
     async def optimize(self, user: str) -> Revision:
         """Improve the persona from the user's recent interactions; keep only what helps.
 
-        What the user stated in a chat becomes a claim in the user's own words, unjudged.
+        What the user stated in a chat becomes a claim in the user's own words, unjudged. For a
+        user with too few outcomes to judge by that is all, and the revision says so.
 
         Raises:
             NotFoundError: the user has no episode with an outcome, and stated nothing.
@@ -95,7 +100,7 @@ class LearningCalls:
         loses nothing: what was paid for is journaled, and the next run goes on from there.
 
         Args:
-            users: whom; by default everybody with outcomes, who has most to learn from first.
+            users: whom; by default everybody in :meth:`unlearned`.
             at_once: how many at a time, at least 1.
         """
         waiting = list(users) if users is not None else await self.unlearned()
@@ -110,6 +115,9 @@ class LearningCalls:
                 try:
                     with limit(**shares):
                         return Optimized(user_id=user, revision=await self.optimize(user))
+                except NotFoundError as error:
+                    wrote = await asyncio.to_thread(self.memory.episodes.count, user)
+                    return Optimized(user_id=user, error="" if wrote else str(error))
                 except PersonaAgentError as error:
                     return Optimized(user_id=user, error=str(error))
 
@@ -123,11 +131,14 @@ class LearningCalls:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def unlearned(self) -> list[str]:
-        """Return the users with outcomes not yet learned from, those with most of them first."""
+        """Return the users of whom something was not learned from yet, those with most first.
+
+        That is known outcomes, and what the user said or commented, also without any outcome.
+        """
 
         def ask() -> list[str]:
             users = self.memory.episodes.users()
-            fresh = {user: len(since_last(user, self.memory)[1]) for user in users}
+            fresh = {user: unlearned(user, self.memory) for user in users}
             return sorted((user for user in users if fresh[user]), key=lambda user: -fresh[user])
 
         return await asyncio.to_thread(ask)
@@ -136,24 +147,35 @@ class LearningCalls:
         """Return why an optimization is worth its calls now; "" when it is not.
 
         It is when as many outcomes are new as the setting ``optimize_after`` says (twice as many
-        after one that changed nothing), or when most of the latest decisions were wrong.
+        after one that changed nothing), or as many statements of the user, or when most of the
+        latest decisions were wrong.
         """
         return await asyncio.to_thread(
             due, valid_user(user), self.memory, self.settings.optimize_after or 10
         )
 
     async def _learned_something(self, user: str) -> None:
-        """Start an optimization off the response path where the settings ask for that."""
-        if self.settings.optimize_after is None or user in self._learning:
+        """Note a new outcome; whether an optimization is due is found out off the response path."""
+        if self.settings.optimize_after is None:
             return
-        if await self.due(user):
-            task = asyncio.create_task(self._optimize_quietly(user))
-            self._learning[user] = task
-            task.add_done_callback(lambda _: self._learning.pop(user, None))
+        self._unjudged.add(user)
+        if user not in self._learning:
+            self._learning[user] = asyncio.create_task(self._learn(user))
 
-    async def _optimize_quietly(self, user: str) -> None:
+    async def _learn(self, user: str) -> None:
+        """Optimize as long as outcomes came since it was last looked at, and it is due."""
         try:
-            await self.optimize(user)
+            while user in self._unjudged:
+                self._unjudged.discard(user)
+                await self._optimize_if_due(user)
+        finally:  # in the same step as the last look, so that no outcome falls in between
+            self._unjudged.discard(user)
+            self._learning.pop(user, None)
+
+    async def _optimize_if_due(self, user: str) -> None:
+        try:
+            if await self.due(user):
+                await self.optimize(user)
         except PersonaAgentError as error:  # it comes again: nothing was lost but time
             LOG.warning("an optimization in the background ended early: %s", type(error).__name__)
 

@@ -44,7 +44,7 @@ class MemoryCalls:
             vector = self.memory.embedder.embed([query])[0]
             return self.memory.episodes.recall(valid_user(user), vector, limit=limit, task=task)
 
-        return await asyncio.to_thread(find)
+        return await self.memory.reads.run(find)
 
     async def episodes(
         self, user: str, *, limit: int | None = None, task: str | None = None

@@ -41,11 +41,17 @@ class PersonaCalls:
         return await asyncio.to_thread(self.memory.personas.revisions, valid_user(user))
 
     async def diff(self, user: str, before: str | None, after: str) -> PersonaDiff:
-        """Compare two versions; ``before=None`` compares with an empty persona."""
+        """Compare two versions; ``before=None`` compares with an empty persona.
+
+        For a version that an optimization made, ``terms`` tells how it was judged.
+        """
 
         def compare() -> PersonaDiff:
-            earlier = self.memory.personas.get(user, before) if before else None
-            return diff(earlier, self.memory.personas.get(user, after))
+            store = self.memory.personas
+            found = diff(store.get(user, before) if before else None, store.get(user, after))
+            made = (one.final for one in store.revisions(user) if one.to_version == after)
+            final = next((gate for gate in made if gate is not None), None)
+            return found.model_copy(update={"terms": final.terms}) if final else found
 
         return await asyncio.to_thread(compare)
 
@@ -77,7 +83,7 @@ class PersonaCalls:
         claim applies (empty: always).
 
         Raises:
-            InputError: a value is not valid.
+            InputError: a value is not valid, or would change rules, tools, keys or safety wording.
             ConflictError: the persona changed in between; nothing was written.
         """
         try:
@@ -95,7 +101,8 @@ class PersonaCalls:
         """Replace a claim by the user's own words; no optimization changes them.
 
         Raises:
-            InputError: the text is empty or too long.
+            InputError: the text is empty or too long, or would change rules, tools, keys or
+                safety wording.
             NotFoundError: the persona has no such claim.
             ConflictError: the persona changed in between; nothing was written.
         """

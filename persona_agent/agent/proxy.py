@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from persona_agent.agent.batches import Batches
 from persona_agent.agent.chat_prompt import memory_line
 from persona_agent.agent.context import ContextBuilder
 from persona_agent.agent.facade import PersonaAgent
@@ -31,9 +32,18 @@ from persona_agent.schema import Episode, Persona, Query, Recalled, new_id
 Message = dict[str, Any]
 """One message of OpenAI's chat API."""
 
+Vector = npt.NDArray[np.float32]
+
 SYSTEM_ROLES = ("system", "developer")
 LONGEST_MEMORY = 100_000
 """Characters of a message that are remembered."""
+
+TURNS_AT_ONCE = 32
+PATIENCE = 0.05
+"""Seconds that turns wait for the thread that prepares others: for a user who is read from disk.
+
+Threads do not make it faster (they share one interpreter, and keep it from the event loop).
+"""
 
 
 class ProxyInputs(PromptInputs):
@@ -72,6 +82,17 @@ class ProxyTurn:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A request to prepare; ``text`` is the message that is answered."""
+
+    user: str
+    messages: Sequence[Message]
+    thread: str
+    episode_id: str
+    text: str
+
+
 class Proxy:
     """Prepares and remembers turns that somebody else's model answers, for many users at once."""
 
@@ -83,6 +104,9 @@ class Proxy:
             persona_tokens=agent.settings.persona_tokens,
         )
         self._recorder = Recorder(agent)
+        self._preparing: Batches[_Asked, ProxyTurn] = Batches(
+            self._prepare, most=TURNS_AT_ONCE, patience=PATIENCE
+        )
 
     async def prepare(
         self,
@@ -105,7 +129,8 @@ class Proxy:
             StoreError: the memory cannot be read.
         """
         valid_user(user)
-        return await asyncio.to_thread(self._prepared, user, messages, thread, episode_id)
+        asked = _Asked(user, messages, thread, episode_id or new_id(), _answered(messages))
+        return await self._preparing.add(asked)
 
     async def remember(self, turn: ProxyTurn, answer: str) -> bool:
         """Store the exchange; it is durable when this returns.
@@ -127,40 +152,56 @@ class Proxy:
         return True
 
     async def aclose(self) -> None:
-        """Wait until what is being stored is stored."""
+        """Wait until what is being prepared and stored is done."""
+        await self._preparing.aclose()
         await self._recorder.aclose()
 
-    def _prepared(
-        self, user: str, messages: Sequence[Message], thread: str, episode_id: str | None
-    ) -> ProxyTurn:
-        text = _answered(messages)
-        persona = self._memory.personas.latest(user) or no_persona(user)
-        query = Query(text=text or NOTHING, task=TASK)
+    async def _prepare(self, asked: list[_Asked]) -> Sequence[ProxyTurn | Exception]:
+        """Prepare turns of several users in one thread; texts that are new share one embedding."""
+
+        def prepare() -> list[ProxyTurn | Exception]:
+            texts = list({one.text: None for one in asked if one.text})
+            embedded = self._memory.embedder.embed(texts) if texts else ()
+            vectors = dict(zip(texts, embedded, strict=True))
+            return [self._tried(one, vectors.get(one.text)) for one in asked]
+
+        return await asyncio.to_thread(prepare)
+
+    def _tried(self, asked: _Asked, vector: Vector | None) -> ProxyTurn | Exception:
+        """Return the turn, or what went wrong with it: other turns have nothing to do with that."""
+        try:
+            return self._prepared(asked, vector)
+        except Exception as error:
+            return error
+
+    def _prepared(self, asked: _Asked, vector: Vector | None) -> ProxyTurn:
+        persona = self._memory.personas.latest(asked.user) or no_persona(asked.user)
+        query = Query(text=asked.text or NOTHING, task=TASK)
         recalled: tuple[Recalled, ...] = ()
-        if text:
-            vector = self._memory.embedder.embed([text])[0]
+        if vector is not None:
             context = self._contexts.build(persona, query, vector=vector)
             shown = context.persona_text
-            recalled = self._memories(persona, vector, context.recalled, messages)
+            recalled = self._memories(persona, vector, context.recalled, asked.messages)
         else:
             shown = self._contexts.text(persona, query)
         lines = tuple(memory_line(one.episode) for one in recalled)
         system, _ = PROXY.render(ProxyInputs(persona=shown, memories=lines))
+        seen = frozenset(shown.splitlines())
         return ProxyTurn(
-            user=user,
-            text=text,
-            thread=thread,
-            messages=merged(messages, system.content),
+            user=asked.user,
+            text=asked.text,
+            thread=asked.thread,
+            messages=merged(asked.messages, system.content),
             persona_version=persona.version,
-            claims=tuple(one.id for one in persona.claims if claim_line(one) in shown),
+            claims=tuple(one.id for one in persona.claims if claim_line(one) in seen),
             recalled=recalled,
-            episode_id=episode_id or new_id(),
+            episode_id=asked.episode_id,
         )
 
     def _memories(
         self,
         persona: Persona,
-        vector: npt.NDArray[np.float32],
+        vector: Vector,
         answered: Sequence[Recalled],
         messages: Sequence[Message],
     ) -> tuple[Recalled, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 
+from persona_agent.agent.batches import Batches
 from persona_agent.agent.facade import PersonaAgent
-from persona_agent.errors import StoreUnavailableError
+from persona_agent.errors import InputError
 from persona_agent.schema import Episode
 
 MOST_AT_ONCE = 256
@@ -19,40 +20,32 @@ class Recorder:
 
     def __init__(self, agent: PersonaAgent) -> None:
         self._agent = agent
-        self._waiting: list[tuple[Episode, asyncio.Future[None]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._batches: Batches[Episode, bool] = Batches(self._write, most=MOST_AT_ONCE)
 
     async def add(self, episode: Episode) -> None:
         """Store an episode. It is durable when this returns, or this raises what storing raised.
 
         A caller that is cancelled does not take the episode back.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((episode, done))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
-        await done
+        await self._batches.add(episode)
 
     async def aclose(self) -> None:
         """Wait until everything that was given is stored, or has failed."""
-        if self._writer is not None:
-            await asyncio.wait([self._writer])
+        await self._batches.aclose()
 
-    async def _write(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-            failed: BaseException | None = None
-            try:
-                await self._agent.record_episodes([episode for episode, _ in batch])
-            except asyncio.CancelledError:
-                failed = StoreUnavailableError("the server stopped before this was stored")
+    async def _write(self, episodes: list[Episode]) -> Sequence[bool | Exception]:
+        try:
+            await self._agent.record_episodes(episodes)
+        except InputError:
+            if len(episodes) == 1:
                 raise
-            except Exception as error:
-                failed = error
-            finally:
-                for _, done in batch:
-                    if not done.done():
-                        if failed is None:
-                            done.set_result(None)
-                        else:
-                            done.set_exception(failed)
+            # One of them cannot be stored: that is no reason to lose those of other users.
+            return [await self._written(episode) for episode in episodes]
+        return [True] * len(episodes)
+
+    async def _written(self, episode: Episode) -> bool | Exception:
+        try:
+            await self._agent.record_episodes([episode])
+        except Exception as error:
+            return error
+        return True

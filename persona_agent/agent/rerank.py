@@ -1,44 +1,72 @@
 """Choice among candidate replies: none that contradicts, and one that only this persona says.
 
-Off by default: it costs a call of the critic for each candidate, and one more for each vote of an
-imaginary listener.
+Off by default: it costs calls of the critic, and one more for each vote of an imaginary listener
+on each candidate.
 """
 
 from __future__ import annotations
 
-import random
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from persona_agent.llm.critic import (
+    VOTES,
+    ListenPrompt,
+    contradictions,
+    listener_votes,
+    relations,
+)
+from persona_agent.persona.contradiction import RelationReader
 from persona_agent.persona.rerank import without_contradictions
 from persona_agent.persona.rsa import listener_from_votes
-from persona_agent.prompts.lab import LISTEN, RELATE, Line, ListenInputs, RelateInputs
+from persona_agent.prompts.lab import LISTEN, REPLY_LISTEN, Line
 from persona_agent.protocols import LanguageModel
+from persona_agent.schema.base import Record
 
-LISTENER_VOTES = 3
 LISTENER_STRENGTH = 2.0
 CONTRADICTION_COST = 10.0
 """In units of the listener's log odds: a contradiction outweighs any distinctiveness."""
 
 
 @dataclass(frozen=True)
+class Listener:
+    """An imaginary listener: a model, the persona (first) among others, and how it is asked."""
+
+    model: LanguageModel
+    persons: tuple[str, ...]
+    votes: int = VOTES
+    strength: float = LISTENER_STRENGTH
+    prompt: ListenPrompt = LISTEN
+
+
+class Weighed(Record):
+    """How candidates came out: for each the number of statements that it contradicts, and ``L0``.
+
+    ``heard`` is empty without a listener. ``chosen`` is the place of the best, from 0.
+    """
+
+    candidates: int
+    contradicted: tuple[int, ...]
+    heard: tuple[float, ...] = ()
+    chosen: int = 0
+
+
+@dataclass(frozen=True)
 class Rerank:
-    """What candidates are weighed by.
+    """What the lines of a speaker are weighed by.
 
     Attributes:
         critic: judges contradictions; not a model that later reports on the result.
         statements: what is true of the speaker: the claims and what it said of itself before.
-        listener: a model and the descriptions of the speaker (first) and of distractors; None
-            leaves the imaginary listener out.
+        listener: None leaves the imaginary listener out.
     """
 
-    critic: LanguageModel
+    critic: LanguageModel | RelationReader
     statements: tuple[str, ...]
-    listener: tuple[LanguageModel, tuple[str, ...]] | None = None
-    votes: int = LISTENER_VOTES
-    strength: float = LISTENER_STRENGTH
+    listener: Listener | None = None
 
 
 async def choose_reply(
@@ -49,59 +77,89 @@ async def choose_reply(
     scores: Sequence[float] | None = None,
     seed: int = 0,
 ) -> str:
-    """Return the best candidate; of equal ones the first.
-
-    ``score = s + strength * log L0(speaker|u) - cost * contradicts``; candidates that were drawn
-    from the speaker need no score ``s`` of their own (importance weights, see
-    :func:`persona_agent.persona.rsa.importance_weights`).
+    """Return the best of what a speaker could say next; of equal ones the first.
 
     Raises:
         ModelError: the critic or the listener gave no usable answer.
     """
     if len(set(candidates)) == 1:
         return candidates[0]
-    order = random.Random(seed)
-    total = np.asarray(scores if scores is not None else [0.0] * len(candidates), dtype=float)
-    against = np.zeros(len(candidates))
-    for place, candidate in enumerate(candidates):
-        against[place] = await contradicts(rerank.critic, candidate, rerank.statements, before)
-        if rerank.listener is not None:
-            heard = await heard_as(candidate, rerank, before, order)
-            total[place] += rerank.strength * float(np.log(heard))
-    if scores is not None:
-        total = without_contradictions(total, against)
-    else:
-        total = total - CONTRADICTION_COST * against
-    return candidates[int(total.argmax())]
+    asked = [relations(rerank.critic, one, rerank.statements, before) for one in candidates]
+    against = [found.count("contradiction") for found in await asyncio.gather(*asked)]
+    heard = await _heard(candidates, rerank.listener, before, seed)
+    return candidates[best(against, heard, rerank.listener, scores=scores)]
 
 
-async def contradicts(
-    critic: LanguageModel, utterance: str, statements: Sequence[str], before: Sequence[Line] = ()
-) -> float:
-    """Return 1 where an utterance contradicts one of the statements about its speaker, else 0."""
-    if not statements:
-        return 0.0
-    inputs = RelateInputs(
-        utterance=utterance, statements=tuple(statements), conversation=tuple(before)
+async def weigh_replies(
+    drafts: Sequence[str],
+    *,
+    critic: LanguageModel | RelationReader,
+    message: str,
+    of_user: Sequence[str],
+    of_assistant: Sequence[str],
+    listener: Listener | None = None,
+) -> Weighed:
+    """Weigh drafts of an assistant's reply by what is known of its user and was said before.
+
+    Raises:
+        ModelError: the critic or the listener gave no usable answer.
+    """
+    found, heard = await asyncio.gather(
+        contradictions(critic, drafts, message=message, of_user=of_user, of_assistant=of_assistant),
+        _heard(drafts, listener, [Line(speaker="user", text=message)], 0),
     )
-    found = await critic.ask(RELATE, inputs)
-    return float(any(one.relation == "contradiction" for one in found.relations))
+    against = [len(one) for one in found]
+    return Weighed(
+        candidates=len(drafts),
+        contradicted=tuple(against),
+        heard=tuple(heard),
+        chosen=best(against, heard, listener),
+    )
 
 
-async def heard_as(
-    utterance: str, rerank: Rerank, before: Sequence[Line], order: random.Random
-) -> float:
-    """Return ``L0(speaker|u)`` from votes over the descriptions in shuffled order."""
-    if rerank.listener is None:
-        return 1.0
-    model, persons = rerank.listener
-    votes = [0] * len(persons)
-    for _ in range(1 if model.deterministic else rerank.votes):
-        places = order.sample(range(len(persons)), len(persons))
-        inputs = ListenInputs(
-            conversation=tuple(before),
-            utterance=utterance,
-            persons=tuple(persons[place] for place in places),
+def best(
+    against: Sequence[int],
+    heard: Sequence[float],
+    listener: Listener | None,
+    *,
+    scores: Sequence[float] | None = None,
+) -> int:
+    """Return the place of the best candidate, of equal ones the first.
+
+    ``score = s + strength * log L0(speaker|u) - cost * contradicts``; candidates that were drawn
+    from the speaker need no score ``s`` of their own (importance weights, see
+    :func:`persona_agent.persona.rsa.importance_weights`).
+    """
+    wrong = np.asarray([float(count > 0) for count in against])
+    total = np.zeros(len(wrong)) if scores is None else np.asarray(scores, dtype=float)
+    if listener is not None and len(heard):
+        total = total + listener.strength * np.log(np.asarray(heard))
+    if scores is None:
+        return int((total - CONTRADICTION_COST * wrong).argmax())
+    return int(without_contradictions(total, wrong).argmax())
+
+
+async def _heard(
+    candidates: Sequence[str], listener: Listener | None, before: Sequence[Line], seed: int
+) -> list[float]:
+    """Return ``L0(speaker|u)`` of each candidate, nothing without a listener."""
+    if listener is None:
+        return []
+    asked = [
+        listener_votes(
+            listener.model,
+            candidate,
+            listener.persons,
+            before=before,
+            votes=listener.votes,
+            seed=str(seed),
+            prompt=listener.prompt,
         )
-        votes[places[(await model.ask(LISTEN, inputs)).speaker - 1]] += 1
-    return float(listener_from_votes(votes)[0])
+        for candidate in candidates
+    ]
+    return [float(listener_from_votes(votes)[0]) for votes in await asyncio.gather(*asked)]
+
+
+def reply_listener(model: LanguageModel, persons: Sequence[str], votes: int) -> Listener:
+    """Return the listener that tells for whom an assistant's reply was written."""
+    return Listener(model, tuple(persons), votes=votes, prompt=REPLY_LISTEN)

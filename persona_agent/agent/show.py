@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from persona_agent.persona.diff import ClaimChange, PersonaDiff
-from persona_agent.schema import Claim, ContextPolicy, Edit, Episode, Persona, Section
+from persona_agent.schema import (
+    Claim,
+    ContextPolicy,
+    Edit,
+    Episode,
+    Persona,
+    Section,
+    TermMeans,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,7 +81,30 @@ def render_diff(diff: PersonaDiff, episodes: Mapping[str, Episode]) -> Renderabl
         lines.append(
             _text(f"~ examples: {diff.demonstrations[0]} -> {diff.demonstrations[1]}", "yellow")
         )
-    return Group(*(lines or [_text("no change", "dim")]))
+    if diff.alternatives[0] != diff.alternatives[1]:
+        others = ", ".join(diff.alternatives[1])
+        suited = f"where they did better: {others}" if others else "no more"
+        lines.append(_text(f"~ earlier versions answer {suited}", "yellow"))
+    lines = lines or [_text("no change", "dim")]
+    if diff.terms:
+        lines.append(_text(f"judged against generic: {terms_line(diff.terms)}", "dim"))
+    return Group(*lines)
+
+
+def terms_line(terms: Sequence[TermMeans]) -> str:
+    """Return the parts of an objective on one line: ``task 0.40 -> 0.20, copying - -> 0.05``.
+
+    From what was compared with to what was tried; ``-`` where a term did not apply.
+    """
+    return ", ".join(
+        f"{one.term} {_mean(one.incumbent)} -> {_mean(one.candidate)}"
+        for one in terms
+        if one.applies
+    )
+
+
+def _mean(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def render_persona(persona: Persona, episodes: Mapping[str, Episode]) -> RenderableType:

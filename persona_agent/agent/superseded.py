@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from persona_agent.persona.overtaking import SAME_SITUATION, overtakes
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Recalled
-
-SAME_SITUATION = 0.9
-"""Cosine between two queries from which on they ask the same."""
+from persona_agent.schema import Recalled
 
 
 def current(recalled: Sequence[Recalled], vectors: Vectors) -> list[Recalled]:
@@ -24,15 +22,7 @@ def current(recalled: Sequence[Recalled], vectors: Vectors) -> list[Recalled]:
         one
         for one, same in zip(recalled, alike, strict=True)
         if not any(
-            near and _overtakes(later, one.episode)
+            near and overtakes(later, one.episode)
             for later, near in zip(episodes, same, strict=True)
         )
     ]
-
-
-def _overtakes(later: Episode, earlier: Episode) -> bool:
-    return (
-        later.at > earlier.at
-        and later.outcome != earlier.outcome
-        and earlier.outcome in later.query.options
-    )

@@ -12,13 +12,18 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from persona_agent.errors import StoreDamagedError, StoreUnavailableError
+from persona_agent.errors import ConflictError, StoreDamagedError, StoreUnavailableError
+from persona_agent.memory.file_lock import hold
 
 SECONDS_TO_WAIT = 30.0
 """How long a connection waits for another one's write."""
+
+_LOCK = ".lock"
+_SECONDS_BETWEEN_TRIES = 0.05
 
 
 def user_prefix(user: str) -> str:
@@ -39,15 +44,64 @@ def _hash(text: str) -> str:
 
 
 class ThreadLocks:
-    """One turn at a time in each thread, in the order of arrival, across event loops."""
+    """One turn at a time in each thread, across event loops and processes.
 
-    def __init__(self) -> None:
+    Within one object turns come in the order of arrival. Others are kept out by a locked file for
+    each turn under way, which the operating system frees when its process ends.
+    """
+
+    def __init__(self, folder: Path, *, timeout: float) -> None:
+        """Take the folder of the locked files and how many seconds to wait for other processes."""
+        self._folder = folder
+        self._timeout = timeout
         self._guard = threading.Lock()
         self._last: dict[str, Future[None]] = {}
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
-        """Wait until it is this one's turn. Cancelling the wait gives the place up."""
+        """Wait until it is this one's turn. Cancelling the wait gives the place up.
+
+        Raises:
+            ConflictError: a turn of another process in this thread did not end in time.
+            StoreUnavailableError: the folder cannot be written.
+        """
+        async with self._place(key), self._file(key):
+            yield
+
+    @asynccontextmanager
+    async def _file(self, key: str) -> AsyncIterator[None]:
+        """Keep other processes out of a thread."""
+        path = self._folder / f"{key.replace(':', '-')}{_LOCK}"
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._timeout
+        while (file := self._locked(path)) is None:
+            if clock() >= deadline:
+                raise ConflictError(
+                    "another process is still answering in this chat thread: nothing was done; "
+                    "send the message again when it has answered"
+                )
+            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # one that stays does no harm: it is not locked
+                path.unlink(missing_ok=True)
+            file.close()
+
+    def _locked(self, path: Path) -> IO[bytes] | None:
+        """Lock a file. On the event loop: it waits for nothing, and a cancelled task keeps none."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return hold(path)
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the chat thread cannot be locked in {self._folder} ({error}): check that the "
+                "folder can be written"
+            ) from error
+
+    @asynccontextmanager
+    async def _place(self, key: str) -> AsyncIterator[None]:
+        """Wait for the turns of this object that came before."""
         mine: Future[None] = Future()
         with self._guard:
             previous = self._last.get(key)
@@ -72,9 +126,17 @@ class ThreadLocks:
 
     @asynccontextmanager
     async def hold_all(self, prefix: str, *, timeout: float) -> AsyncIterator[None]:
-        """Hold every busy thread of a user. Raises TimeoutError when one stays busy."""
+        """Hold every busy thread of a user.
+
+        Raises:
+            TimeoutError: one stays busy.
+            ConflictError: one stays busy in another process.
+        """
         with self._guard:
-            busy = sorted(key for key in self._last if key.startswith(prefix))
+            here = {key for key in self._last if key.startswith(prefix)}
+        files = self._folder.glob(f"{prefix.replace(':', '-')}*{_LOCK}")
+        elsewhere = {path.name.removesuffix(_LOCK).replace("-", ":") for path in files}
+        busy = sorted(here | elsewhere)
         async with AsyncExitStack() as held:
             async with asyncio.timeout(timeout):
                 for key in busy:
@@ -145,6 +207,7 @@ class ThreadFile:
             ) from error
         except sqlite3.DatabaseError as error:
             raise StoreDamagedError(
-                f"the chat threads in {self.path} are damaged ({error}): move that file away to "
-                "start new threads; episodes, facts and personas are in other files and intact"
+                f"the chat threads in {self.path} are damaged ({error}): let 'persona-agent memory "
+                "rebuild' keep those that are readable, or move that file away to start new "
+                "threads; episodes, facts and personas are in other files and intact"
             ) from error

@@ -160,7 +160,7 @@ def _memory_search(memory: Memory) -> ChatTool:
             )
             return [memory_line(one.episode) for one in found]
 
-        lines = await asyncio.to_thread(recall)
+        lines = await memory.reads.run(recall)
         return "\n".join(lines) or "nothing is remembered of this user yet"
 
     return _tool(

@@ -1,4 +1,6 @@
-"""One chat turn, step by step: interpret, recall, act, run tools, check, respond, remember.
+"""One chat turn, step by step.
+
+Interpret, mediate, recall, act, run tools, check, choose, respond, remember.
 
 Each step takes the turn as it stands and returns it with its own part filled in. The steps know
 nothing of the graph that orders them (:mod:`persona_agent.agent.graph`).
@@ -7,7 +9,8 @@ nothing of the graph that orders them (:mod:`persona_agent.agent.graph`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,10 +20,13 @@ import numpy.typing as npt
 
 from persona_agent.agent.chat_prompt import ChatInputs, chat_messages, memory_line
 from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.repairs import Repairs
+from persona_agent.agent.rerank import Weighed
 from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.tools import Toolbox
-from persona_agent.errors import ModelAnswerError, ModelRefusalError
-from persona_agent.llm import limit
+from persona_agent.errors import ModelAnswerError, ModelError, ModelRefusalError
+from persona_agent.llm import Ledger, limit
+from persona_agent.persona.own_words import kept, own_words
 from persona_agent.protocols import ChatMessage, ChatReply, LanguageModel
 from persona_agent.schema import Episode, Persona, Query, Recalled, Usage, new_id
 
@@ -41,7 +47,12 @@ Said = dict[str, str]
 
 @dataclass(frozen=True)
 class Turn:
-    """Everything of one turn. It is never stored; of a thread only :data:`Said` is."""
+    """Everything of one turn; of a thread only history, commitments and habits are stored.
+
+    ``request`` is what the mediator made of the thread, ``sought`` its embedding. ``committed``
+    is what the agent said of itself in this thread, ``habits`` how the user phrases things (None:
+    not asked yet). ``costs`` is what each step cost, ``problems`` why a repair was left out.
+    """
 
     user: str
     thread: str
@@ -59,13 +70,29 @@ class Turn:
     retried: bool = False
     rounds: int = 0
     tool_calls: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=Usage)
     answer: str = ""
+    request: str = ""
+    sought: npt.NDArray[np.float32] | None = None
+    committed: tuple[str, ...] = ()
+    habits: tuple[str, ...] | None = None
+    weighed: Weighed | None = None
+    costs: Mapping[str, Usage] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     @property
     def query(self) -> Query:
         """The message as a query."""
         return Query(text=self.text, task=TASK)
+
+    @property
+    def usage(self) -> Usage:
+        """What the turn cost so far."""
+        return sum(self.costs.values(), Usage())
+
+    def charged(self, step: str, spent: Ledger) -> Turn:
+        """Return the turn with what a step spent booked to it."""
+        before = self.costs.get(step, Usage())
+        return replace(self, costs={**self.costs, step: before + spent.used})
 
 
 class Steps:
@@ -77,12 +104,14 @@ class Steps:
         model: LanguageModel,
         tools: Toolbox,
         *,
+        repairs: Repairs,
         persona_tokens: int,
         keep_secrets: bool,
     ) -> None:
         self._memory = memory
         self._model = model
         self._tools = tools
+        self.repairs = repairs
         self._keep_secrets = keep_secrets
         self._contexts = ContextBuilder(
             memory.episodes, memory.embedder, persona_tokens=persona_tokens
@@ -96,25 +125,59 @@ class Steps:
             vector = self._memory.embedder.embed([turn.text])[0]
             return replace(turn, persona=persona, vector=vector)
 
-        return await asyncio.to_thread(read)
+        return await self._memory.reads.run(read)
+
+    async def mediate(self, turn: Turn) -> Turn:
+        """Rewrite a wish that is spread over the thread into one request.
+
+        The habits behind it are learned at a thread's first mediated turn, and kept with it.
+        """
+        if not turn.history:
+            return turn
+        request, habits, problems = "", turn.habits, turn.problems
+        with self._spending(turn) as spent:
+            try:
+                if habits is None:
+                    known = await asyncio.to_thread(
+                        self._memory.episodes.timeline, turn.user, with_outcome=True
+                    )
+                    habits = await self.repairs.habits(turn.persona, known)
+                request = await self.repairs.request(turn.text, turn.history, habits)
+            except ModelError as error:
+                problems = (*problems, f"the request was not rewritten: {error}")
+        turn = replace(turn, habits=habits, problems=problems).charged("mediator", spent)
+        if not request or request == turn.text.strip():
+            return turn
+        vectors = await asyncio.to_thread(self._memory.embedder.embed, [request])
+        return replace(turn, request=request, sought=vectors[0])
 
     async def recall(self, turn: Turn) -> Turn:
-        """Gather what the model gets to see: persona, memories, the conversation so far."""
+        """Gather what the model gets to see: persona, memories, the conversation so far.
+
+        A request of the mediator is answered in a fresh context: it holds all that was asked for,
+        and what was said on the way to it is what leads models astray (Laban et al. 2025).
+        """
+        vector = turn.vector if turn.sought is None else turn.sought
 
         def gather() -> Turn:
-            context = self._contexts.build(turn.persona, turn.query, vector=turn.vector)
-            recalled = self._with_other_tasks(turn, context.recalled)
+            context = self._contexts.build(turn.persona, turn.query, vector=vector)
+            recalled = self._with_other_tasks(turn, vector, context.recalled)
             inputs = ChatInputs(
-                message=turn.text,
+                message=turn.request or turn.text,
                 persona=context.persona_text,
                 memories=tuple(memory_line(one.episode) for one in recalled),
             )
-            said = [ChatMessage(role=one["role"], content=one["content"]) for one in turn.history]
-            return replace(turn, recalled=recalled, messages=chat_messages(inputs, said))
+            said = () if turn.request else turn.history
+            earlier = [ChatMessage(role=one["role"], content=one["content"]) for one in said]
+            shown = [one["content"] for one in said]
+            own = [one for one in turn.committed if not any(one in text for text in shown)]
+            return replace(turn, recalled=recalled, messages=chat_messages(inputs, earlier, own))
 
-        return await asyncio.to_thread(gather)
+        return await self._memory.reads.run(gather)
 
-    def _with_other_tasks(self, turn: Turn, answered: Sequence[Recalled]) -> tuple[Recalled, ...]:
+    def _with_other_tasks(
+        self, turn: Turn, vector: npt.NDArray[np.float32], answered: Sequence[Recalled]
+    ) -> tuple[Recalled, ...]:
         """Complete the answered chat cases with memories of every task, answered or not.
 
         Up to half the places go to chat cases whose answer the user settled on: they show the
@@ -125,7 +188,7 @@ class Steps:
             return ()
         wider = self._memory.episodes.recall(
             turn.user,
-            turn.vector,
+            vector,
             limit=policy.recalled + len(turn.history) // 2,
             blend=policy.blend,
         )
@@ -147,7 +210,7 @@ class Steps:
             emit(piece)
 
         reply, problem = ChatReply(), ""
-        with self._model.account(user_id=turn.user, purpose="chat"), limit() as spent:
+        with self._spending(turn) as spent:
             try:
                 reply = await self._answer(turn, show)
             except ModelRefusalError:
@@ -156,10 +219,19 @@ class Steps:
                 if shown or turn.retried:
                     raise
                 problem = str(error)
-        return replace(turn, reply=reply, problem=problem, usage=turn.usage + spent.used)
+        return replace(turn, reply=reply, problem=problem).charged("answer", spent)
+
+    @contextmanager
+    def _spending(self, turn: Turn) -> Iterator[Ledger]:
+        with self._model.account(user_id=turn.user, purpose="chat"), limit() as spent:
+            yield spent
+
+    def _shows_pieces(self, turn: Turn) -> bool:
+        """Whether the answer is shown as it comes; not before it is chosen among several."""
+        return turn.streaming and self.repairs.candidates == 1
 
     async def _answer(self, turn: Turn, show: Emit) -> ChatReply:
-        if not turn.streaming:
+        if not self._shows_pieces(turn):
             return await self._model.chat(turn.messages, tools=self._tools.tools)
         reply = ChatReply()
         async for piece in self._model.stream(turn.messages, tools=self._tools.tools):
@@ -178,7 +250,7 @@ class Steps:
         if turn.rounds > TOOL_ROUNDS:
             raise ModelAnswerError(f"the model went on calling tools after {TOOL_ROUNDS} rounds")
         calls = turn.reply.tool_calls
-        if turn.reply.content.strip():
+        if turn.reply.content.strip() and self._shows_pieces(turn):
             emit("\n\n")  # what was written beside the call is not to run into the answer
         if turn.rounds < TOOL_ROUNDS:
             results = await self._tools.run(calls, turn.user, turn.persona)
@@ -203,9 +275,54 @@ class Steps:
         again = ChatMessage(role="user", content=nudge)
         return replace(turn, messages=(*turn.messages, again), retried=True)
 
+    async def choose(self, turn: Turn, emit: Emit) -> Turn:
+        """Draw more candidates, and take the one that contradicts nothing and is heard best."""
+        with self._spending(turn) as spent:
+            drafts = [turn.reply, *await self._more(turn)]
+        turn = turn.charged("candidates", spent)
+        texts = [draft.content.strip() for draft in drafts]
+        if len(set(texts)) > 1:
+            with self._spending(turn) as spent:
+                try:
+                    weighed = await self.repairs.weigh(
+                        texts,
+                        message=turn.request or turn.text,
+                        persona=turn.persona,
+                        history=turn.history,
+                        kept=turn.committed,
+                    )
+                    turn = replace(turn, weighed=weighed, reply=drafts[weighed.chosen])
+                except ModelError as error:
+                    problem = f"the candidates were not weighed: {error}"
+                    turn = replace(turn, problems=(*turn.problems, problem))
+            turn = turn.charged("critic", spent)
+        else:
+            problem = f"{self._model.name} drew no second candidate that differs"
+            turn = replace(turn, problems=(*turn.problems, problem))
+        emit(turn.reply.content)
+        return turn
+
+    async def _more(self, turn: Turn) -> list[ChatReply]:
+        """Draw the other candidates; those that fail, are empty or call tools are left out."""
+        if self._model.deterministic:
+            return []
+        asked = [
+            self._model.chat(turn.messages, tools=self._tools.tools)
+            for _ in range(self.repairs.candidates - 1)
+        ]
+        drawn = await asyncio.gather(*asked, return_exceptions=True)
+        for one in drawn:
+            if isinstance(one, BaseException) and not isinstance(one, ModelError):
+                raise one
+        replies = [one for one in drawn if isinstance(one, ChatReply)]
+        return [one for one in replies if one.content.strip() and not one.tool_calls]
+
     async def respond(self, turn: Turn) -> Turn:
         """Settle the answer and what the thread keeps of this turn."""
         answer = turn.reply.content.strip()
+        if self.repairs.commitment:
+            said_of_itself = [self._kept(one) for one in own_words(turn.text, answer)]
+            turn = replace(turn, committed=kept(turn.committed, said_of_itself))
         said: tuple[Said, ...] = (
             {"role": "user", "content": self._kept(turn.text), "episode": turn.episode_id},
             {"role": "assistant", "content": self._kept(answer), "episode": turn.episode_id},

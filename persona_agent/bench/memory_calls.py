@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from persona_agent.bench.memory_data import TAGS, TASKS, Population, episode_id, user_id
 from persona_agent.bench.memory_results import Latency, Throughput
+from persona_agent.memory.read_queue import ReadQueue
 from persona_agent.protocols import EpisodeStore, Vectors
 from persona_agent.schema import Recalled
 
@@ -90,15 +91,16 @@ class Calls:
         return found / wanted
 
     def throughput(self, users: Sequence[int]) -> Throughput:
-        """Recall once for each user, off the event loop as the agent does it.
+        """Recall once for each user, off the event loop and through what the agent does it with.
 
         One task and many take turns, each with a part of the users; medians are returned.
         """
         queries = {user: self._of.queries(user, 1)[0] for user in users}
+        reads = ReadQueue()
 
         async def work(mine: Sequence[int]) -> None:
             for user in mine:
-                await asyncio.to_thread(self.recall, user, queries[user])
+                await reads.run(self.recall, user, queries[user])
 
         async def rate(some: Sequence[int], tasks: int) -> float:
             start = time.perf_counter()

@@ -39,7 +39,7 @@ class Fill(Record):
 
 
 class Throughput(Record):
-    """Recalls a second through threads of one event loop, by one task and by many at once."""
+    """Recalls a second from one event loop, by one task and by many at once."""
 
     tasks: int
     one: float

@@ -2,7 +2,8 @@
 
 Three processes: a loopback model server, ``persona-agent serve`` in front of it, and this one,
 which sends turns to both. On two cores they share the processor, as they would not in earnest, so
-the figures are upper bounds.
+times are upper bounds. The server's processor time of a turn is told as well: what else the machine
+does hardly touches it.
 """
 
 from __future__ import annotations
@@ -67,12 +68,16 @@ class Load(Record):
 
 
 class Comparison(Record):
-    """The same turns sent to the upstream directly and through the server."""
+    """The same turns sent to the upstream directly and through the server.
+
+    ``processor`` is the processor time of the server's process, in milliseconds a turn.
+    """
 
     what: str
     concurrency: int
     direct: Load
     through: Load
+    processor: float
 
     @property
     def added_p50(self) -> float:
@@ -108,8 +113,9 @@ def run_bench(folder: Path, *, embedder: str, turns: int, progress: Progress) ->
     progress("filling the memory", 0, 1)
     embedding = fill(folder, embedder)
     progress("filling the memory", 1, 1)
-    with upstream() as base, served(folder, base, embedder) as url:
-        found = asyncio.run(_measure(f"{base}/v1", f"{url}/v1", turns, progress))
+    pid: list[int] = []
+    with upstream() as base, served(folder, base, embedder, pid=pid) as url:
+        found = asyncio.run(_measure(f"{base}/v1", f"{url}/v1", pid[0], turns, progress))
     return ServeReport(
         embedder=embedder,
         processors=len(os.sched_getaffinity(0)),
@@ -201,7 +207,7 @@ async def send(
 
 
 async def _measure(
-    direct: str, through: str, turns: int, progress: Progress
+    direct: str, through: str, pid: int, turns: int, progress: Progress
 ) -> tuple[Comparison, ...]:
     await send(through, [body_of(n) for n in range(4 * TEXTS)], concurrency=8)  # vectors, caches
     few = max(50, turns // 4)
@@ -216,14 +222,19 @@ async def _measure(
     found = []
     for number, (what, concurrency, count, every, stream) in enumerate(plans):
         progress("measuring", number, len(plans))
-        loads = []
+        bodies, loads = [body_of(n, stream=stream) for n in range(count)], []
         for base in (direct, through):
-            bodies = [body_of(n, stream=stream) for n in range(count)]
-            begin = time.perf_counter()
+            used, begin = processor_seconds(pid), time.perf_counter()
             sent = await send(base, bodies, concurrency=concurrency, every=every)
             loads.append(Load.of(sent, time.perf_counter() - begin))
         found.append(
-            Comparison(what=what, concurrency=concurrency, direct=loads[0], through=loads[1])
+            Comparison(
+                what=what,
+                concurrency=concurrency,
+                direct=loads[0],
+                through=loads[1],
+                processor=1000 * (processor_seconds(pid) - used) / count,
+            )
         )
     progress("measuring", len(plans), len(plans))
     return tuple(found)
@@ -258,6 +269,12 @@ def served(
         if pid is not None:
             pid.append(process.pid)
         yield _answering(process, f"http://127.0.0.1:{port}", "/ready")
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, its own and the kernel's for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:

@@ -13,6 +13,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 from urllib.request import urlopen
 
@@ -39,9 +40,9 @@ class SoakReport(Record):
     """What a soak found; all but the first four counts should be 0.
 
     ``improper``: failures that were no error in OpenAI's shape. ``memory_mib`` is the server's
-    resident memory, sampled evenly over the run: it grows with what is stored, up to the limits of
-    the caches. ``retried_mib`` is the same while the first turns are sent once more, as retries, so
-    that nothing new is stored; that must be flat.
+    resident memory after so many turns: it grows with what is stored until the caches are full.
+    ``retried_mib`` is the same while the first turns are sent once more, as retries, so that
+    nothing new is stored; that must be flat.
     """
 
     turns: int
@@ -54,7 +55,7 @@ class SoakReport(Record):
     crossed_prompts: int
     improper: int
     stored_unacknowledged: int
-    memory_mib: tuple[float, ...]
+    memory_mib: tuple[tuple[int, float], ...]
     retried_mib: tuple[float, ...]
 
     @property
@@ -62,6 +63,12 @@ class SoakReport(Record):
         """Whether nothing was lost, duplicated or seen by another user, and errors were proper."""
         wrong = self.lost + self.duplicated + self.foreign + self.crossed_prompts + self.improper
         return not wrong
+
+    @property
+    def growth(self) -> float:
+        """MiB that came with every 1,000 turns of the last third (slope of the least squares)."""
+        late = [one for one in self.memory_mib if one[0] >= self.turns * 2 / 3]
+        return 1000 * linear_regression(*zip(*late, strict=True)).slope if len(late) > 1 else 0.0
 
 
 def run_soak(folder: Path, *, turns: int, seed: int, progress: Progress) -> SoakReport:
@@ -96,7 +103,8 @@ class _Watch:
         self._done = self._improper = 0
         self._acknowledged: dict[tuple[str, str], str] = {}
         self._failures: Counter[str] = Counter()
-        self._memory = [resident_mib(pid)]
+        self._memory = [(0, resident_mib(pid))]
+        self._every = _step(turns)
         self._retried: list[float] = []
 
     def see(self, sent: Sent, body: dict[str, Any]) -> None:
@@ -109,8 +117,8 @@ class _Watch:
         else:
             self._failures[f"{sent.status}{' in the stream' if sent.status == 200 else ''}"] += 1
             self._improper += not sent.error
-        if self._done % max(1, self._turns // _SAMPLES) == 0:
-            self._memory.append(resident_mib(self._pid))
+        if self._done % self._every == 0:
+            self._memory.append((self._done, resident_mib(self._pid)))
             self._progress("soaking", self._done, self._turns)
 
     def see_again(self, sent: Sent, body: dict[str, Any]) -> None:
@@ -119,7 +127,7 @@ class _Watch:
         if sent.acknowledged:
             known = self._acknowledged.get((body["user"], sent.acknowledged))
             self._improper += known != mark_of(body)
-        if self._done % max(1, self._turns // _SAMPLES) == 0:
+        if self._done % self._every == 0:
             self._retried.append(resident_mib(self._pid))
 
     def report(
@@ -146,6 +154,12 @@ class _Watch:
             memory_mib=tuple(self._memory),
             retried_mib=tuple(self._retried),
         )
+
+
+def _step(turns: int) -> int:
+    """Return the distance of samples: a round number that gives 20 of them at most."""
+    rounds = (part * int(10**power) // 4 for power in range(9) for part in (4, 10, 20))
+    return next(step for step in rounds if turns <= _SAMPLES * step)
 
 
 def mark_of(body: dict[str, Any]) -> str:

@@ -82,8 +82,9 @@ def _show(report: ServeReport, output: Output) -> None:
         f"{report.embedding_p50:.1f} ms ({report.embedder}), and is not in these figures"
     )
     table = Table(
-        "turns", "direct p50", "through p50", "p95", "added p50", "turns/s", "first piece", box=None
-    )
+        "turns", "direct p50", "through p50", "p95", "added p50", "turns/s", "processor",
+        "first piece", box=None,
+    )  # fmt: skip
     for one in report.comparisons:
         first = one.added_first_piece
         table.add_row(
@@ -93,6 +94,7 @@ def _show(report: ServeReport, output: Output) -> None:
             f"{one.through.p95:.1f} ms",
             f"{one.added_p50:+.1f} ms",
             f"{one.through.rate:.0f}",
+            f"{one.processor:.1f} ms",
             "" if first is None else f"{first:+.1f} ms",
         )
         if one.through.failed or one.direct.failed:
@@ -108,6 +110,8 @@ def _show_soak(soak: SoakReport, output: Output) -> None:
         f"  lost {soak.lost}, duplicated {soak.duplicated}, foreign {soak.foreign}, prompts with "
         f"another user's text {soak.crossed_prompts}, improper errors {soak.improper}, stored but "
         f"not acknowledged {soak.stored_unacknowledged}",
-        f"  resident memory in MiB: {' '.join(f'{mib:.0f}' for mib in soak.memory_mib)}; "
+        "  resident memory in MiB, after so many turns: "
+        + ", ".join(f"{mib:.0f} ({turns:,})" for turns, mib in soak.memory_mib),
+        f"  {soak.growth:+.2f} MiB per 1,000 turns of the last third; "
         f"while nothing new is stored: {' '.join(f'{mib:.1f}' for mib in soak.retried_mib)}",
     )

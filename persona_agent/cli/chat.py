@@ -126,6 +126,9 @@ class ChatSession:
             else:
                 self._last = piece
         self._output.piece("\n")
+        if self._last is not None:
+            for problem in self._last.problems:
+                self._output.note(problem)
 
     def _feedback(self, command: str, text: str) -> None:
         if self._last is None:

@@ -30,12 +30,18 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--no-remember", action="store_true", help="do not store the decision as an episode"
     )
+    parser.add_argument(
+        "--ask",
+        action="store_true",
+        default=None,
+        help="print a question to the user where what is known is divided between two options",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: Namespace) -> int:
     """Decide."""
-    from persona_agent.agent.show import episode_line
+    from persona_agent.agent.show import episode_line, one_line
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import open_agent
 
@@ -47,6 +53,7 @@ def run(arguments: Namespace) -> int:
             arguments.options,
             task=arguments.task,
             remember=not arguments.no_remember,
+            may_ask=arguments.ask,
         )
     if output.json:
         output.data(decision)
@@ -57,6 +64,8 @@ def run(arguments: Namespace) -> int:
         output.show(decision.reason)
     for one in decision.recalled[:3]:
         output.show(f"  {episode_line(one.episode)}")
+    if decision.question:
+        output.show(one_line(decision.question, 600))
     if decision.episode_id:
         output.note(f"episode {decision.episode_id}")
     return 0

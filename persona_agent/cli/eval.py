@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from persona_agent.cli import eval_preferences, eval_report
+from persona_agent.cli.eval_output import finish
 from persona_agent.cli.options import Subparsers, at_least, common_options
-
-if TYPE_CHECKING:
-    from persona_agent.cli.output import Output
-    from persona_agent.evals.scores.results import EvalResult
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -75,24 +71,11 @@ def _lamp(arguments: Namespace) -> int:
             seed=arguments.seed,
             progress=progress,
         )
-    return _report(result, arguments, output)
+    return finish(result, arguments, output)
 
 
 def _rescore(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
-    from persona_agent.evals.scores.rescore import rescore
-    from persona_agent.evals.scores.results import load_result
+    from persona_agent.evals.report.inputs import load_input, rescored_input
 
-    output = Output(arguments)
-    return _report(rescore(load_result(arguments.file)), arguments, output)
-
-
-def _report(result: EvalResult, arguments: Namespace, output: Output) -> int:
-    from persona_agent.evals.scores.results import save_result
-    from persona_agent.evals.tables import print_result
-
-    print_result(result, output.console)
-    if arguments.json:
-        save_result(result, arguments.json)
-        output.note(f"results written to {arguments.json}")
-    return 0
+    return finish(rescored_input(load_input(arguments.file)), arguments, Output(arguments))

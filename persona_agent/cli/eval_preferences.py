@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from persona_agent.cli.eval_output import finish
 from persona_agent.cli.options import Subparsers, at_least, common_options
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ def _pahf(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
     from persona_agent.evals.pahf.dataset import DOMAINS
-    from persona_agent.evals.pahf.results import save_pahf
     from persona_agent.evals.pahf.run import evaluate_pahf
-    from persona_agent.evals.pahf.tables import print_pahf
 
     output = Output(arguments)
     chosen: list[DomainName] = [one for one in DOMAINS if arguments.domain in (one, BOTH)]
@@ -89,19 +88,13 @@ def _pahf(arguments: Namespace) -> int:
             seed=arguments.seed,
             progress=progress,
         )
-    print_pahf(result, output.console)
-    if arguments.json:
-        save_pahf(result, arguments.json)
-        output.note(f"results written to {arguments.json}")
-    return 0
+    return finish(result, arguments, output)
 
 
 def _prefeval(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
     from persona_agent.evals.prefeval.run import evaluate_prefeval
-    from persona_agent.evals.scores.results import save_result
-    from persona_agent.evals.tables import print_result
 
     output = Output(arguments)
     with output.steps() as progress:
@@ -115,8 +108,4 @@ def _prefeval(arguments: Namespace) -> int:
             seed=arguments.seed,
             progress=progress,
         )
-    print_result(result, output.console)
-    if arguments.json:
-        save_result(result, arguments.json)
-        output.note(f"results written to {arguments.json}")
-    return 0
+    return finish(result, arguments, output)

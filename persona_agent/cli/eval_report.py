@@ -6,14 +6,10 @@ import argparse
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from persona_agent.cli.eval_output import finish
 from persona_agent.cli.options import Subparsers, at_least, common_options
-
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
-    from persona_agent.evals.report.tables import Table
 
 T = TypeVar("T")
 
@@ -67,8 +63,6 @@ def _listed(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
 def _sweep(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
-    from persona_agent.evals.report.gains import sweep_gains, sweep_scores
-    from persona_agent.evals.scores.results import save_result
     from persona_agent.evals.sweeps import run_sweep
 
     output = Output(Namespace(no_progress=arguments.no_progress))
@@ -86,32 +80,14 @@ def _sweep(arguments: Namespace) -> int:
             queries=arguments.queries,
             progress=progress,
         )
-    for table in (sweep_scores(found), sweep_gains(found)):
-        if table.rows:
-            output.show(_rich(table), table.note)
-    if arguments.json:
-        save_result(found, arguments.json)
-        output.note(f"results written to {arguments.json}")
-    return 0
-
-
-def _rich(table: Table) -> RichTable:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        shown.add_column(Text(column))
-    for row in table.rows:
-        shown.add_row(*map(Text, row))
-    return shown
+    return finish(found, arguments, output)
 
 
 def _report(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.errors import InputError
-    from persona_agent.evals.report.build import build_report, load_inputs
+    from persona_agent.evals.report.build import build_report
+    from persona_agent.evals.report.inputs import load_inputs
     from persona_agent.evals.report.markdown import markdown
     from persona_agent.evals.report.page import page
     from persona_agent.evals.scores.results import write_text

@@ -26,6 +26,7 @@ def add_parser(commands: Subparsers) -> None:
     report = actions.add_parser("report", help="show a report", description="Show a report.")
     report.add_argument("file", metavar="FILE", type=Path, help="of lab run --json")
     report.add_argument("--markdown", metavar="OUT", type=Path, help="write it as Markdown too")
+    report.add_argument("--out", metavar="OUT", type=Path, help="write it as an HTML page too")
     report.set_defaults(run=_report)
 
 
@@ -54,6 +55,11 @@ def _add_run(actions: Subparsers) -> None:
         metavar="NAME",
         default="",
         help="the model inside repairs; none of the judges (default: the model)",
+    )
+    run.add_argument(
+        "--single-model",
+        action="store_true",
+        help="there is no second model: let the model judge its own repairs, and say so",
     )
     run.add_argument(
         "--votes",
@@ -100,6 +106,7 @@ def _run(arguments: Namespace) -> int:
         seed=arguments.seed,
         data=arguments.data,
         nli=arguments.nli,
+        single_model=arguments.single_model,
     )
     settings = load_settings(arguments).with_default_cache()
     with output.steps() as progress:
@@ -129,6 +136,7 @@ def _cards(arguments: Namespace, output: Output) -> list[Card] | None:
     from persona_agent.cli.session import open_agent, require_user
     from persona_agent.errors import InputError
     from persona_agent.evals.lab.cards import persona_card
+    from persona_agent.settings import OFFLINE
 
     with open_agent(arguments, output, existing=True) as agent:
         require_user(agent, arguments.user)
@@ -139,7 +147,10 @@ def _cards(arguments: Namespace, output: Output) -> list[Card] | None:
                 f"--user {arguments.user}"
             )
         episodes = agent.memory.episodes.timeline(arguments.user)
-        return [persona_card(arguments.user, persona, episodes)]
+        revisions = agent.memory.personas.revisions(arguments.user)
+        # The objective of an optimization reads contradictions by the offline model's rules.
+        in_loss = (OFFLINE,) if any(one.accepted for one in revisions) else ()
+        return [persona_card(arguments.user, persona, episodes, in_loss=in_loss)]
 
 
 def _report(arguments: Namespace) -> int:
@@ -153,6 +164,11 @@ def _report(arguments: Namespace) -> int:
     if arguments.markdown:
         arguments.markdown.write_text(markdown_report(report), encoding="utf-8")
         output.note(f"report written to {arguments.markdown}")
+    if arguments.out:
+        from persona_agent.evals.lab.html_page import html_report
+
+        arguments.out.write_text(html_report(report), encoding="utf-8")
+        output.note(f"page written to {arguments.out}")
     return 0
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 def check_files(arguments: Namespace) -> int:
     """Tell which files are damaged; return 1 where one is. Raises NotFoundError, StoreError."""
+    from persona_agent.agent.thread_repair import check_threads
     from persona_agent.cli.output import Output
     from persona_agent.memory.rebuild import check
 
     output = Output(arguments)
     folder = _folder(arguments)
     with output.progress("checking"):
-        files = check(folder)
+        threads = check_threads(folder)
+        files = check(folder) + ([threads] if threads is not None else [])
     damaged = [file for file in files if file.problem]
     if output.json:
         output.data({"files": files, "sound": not damaged})
@@ -22,7 +24,8 @@ def check_files(arguments: Namespace) -> int:
     for file in files:
         counts = ", ".join(f"{count} {kind}" for kind, count in file.readable.items()) or "nothing"
         state = f"damaged ({file.problem}); readable" if file.problem else "sound"
-        output.show(f"{file.file}: {state}: {counts}")
+        note = f" ({file.note})" if file.note else ""
+        output.show(f"{file.file}: {state}: {counts}{note}")
     if damaged:
         output.show("Rebuild the files from what is readable: persona-agent memory rebuild")
     return 1 if damaged else 0
@@ -30,6 +33,7 @@ def check_files(arguments: Namespace) -> int:
 
 def rebuild_files(arguments: Namespace) -> int:
     """Make damaged files anew. Raises NotFoundError, StoreError."""
+    from persona_agent.agent.thread_repair import rebuild_threads
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
     from persona_agent.memory import create_embedder
@@ -43,6 +47,9 @@ def rebuild_files(arguments: Namespace) -> int:
             create_embedder(load_settings(arguments)),
             lambda done, total: advance("rebuilding", done, total),
         )
+    threads = rebuild_threads(folder)
+    if threads is not None:
+        made["threads.db"] = threads
     if output.json:
         output.data({"files": {name: {**counts} for name, counts in made.items()}})
         return 0
@@ -50,7 +57,7 @@ def rebuild_files(arguments: Namespace) -> int:
         output.show("nothing is damaged")
     for name, counts in made.items():
         kept = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "empty"
-        output.show(f"{name}: {kept}; the old file is kept beside it")
+        output.show(f"{name}: {kept}; what it was made from is kept beside it")
     return 0
 
 

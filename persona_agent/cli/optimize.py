@@ -27,7 +27,9 @@ def add_parser(commands: Subparsers) -> None:
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", metavar="ID", help="whose agent")
     who.add_argument(
-        "--all", action="store_true", help="every user with new outcomes, several at a time"
+        "--all",
+        action="store_true",
+        help="every user with new outcomes or statements, several at a time",
     )
     parser.set_defaults(run=run)
 
@@ -59,15 +61,15 @@ def _all(agent: PersonaAgent, output: Output) -> int:
     with output.steps() as advance:
         for number, ended in enumerate(agent.optimize_all_sync(users), 1):
             advance("optimizing", number, len(users))
-            if ended.revision is None:
+            if ended.error:
                 failed[ended.user_id] = ended.error
-            else:
+            elif ended.revision is not None:
                 done.append(ended.revision)
     done.sort(key=lambda revision: revision.user_id)
     if output.json:
         output.data({"revisions": done, "errors": dict(failed)})
     elif not done and not failed:
-        output.show("Nobody has outcomes that were not learned from yet.")
+        output.show("Nobody has outcomes or statements that were not learned from yet.")
     for revision in () if output.json else done:
         _show(agent, revision, output)
     for user, problem in failed.items():
@@ -99,9 +101,9 @@ def _gates(gates: tuple[GateResult, ...]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from persona_agent.agent.show import one_line
+    from persona_agent.agent.show import one_line, terms_line
 
-    table = Table("gate", "episodes", "before", "after", "difference", "", box=None)
+    table = Table("gate", "episodes", "before", "after", "difference", "", "terms", box=None)
     for gate in gates:
         spread = "" if gate.standard_error is None else f" ± {gate.standard_error:.3f}"
         table.add_row(
@@ -114,6 +116,7 @@ def _gates(gates: tuple[GateResult, ...]) -> Table:
                 ("passed" if gate.passed else "failed")
                 + (f": {one_line(gate.reason)}" if gate.reason else "")
             ),
+            Text(terms_line(gate.terms)),
         )
     return table
 

@@ -85,13 +85,15 @@ def _show(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
         output.show(counts)
     if persona.demonstrations:
         output.show(f"{len(persona.demonstrations)} examples")
+    for other in persona.alternatives:
+        output.show(f"version {other.version} answers where it did better on similar cases")
 
 
 def _history(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from persona_agent.agent.show import one_line
+    from persona_agent.agent.show import one_line, terms_line
 
     versions = agent.history_sync(arguments.user)
     revisions = agent.revisions_sync(arguments.user)
@@ -101,17 +103,17 @@ def _history(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
     if not versions:
         output.show("no persona yet: run persona-agent optimize first")
         return
-    gained = {
-        one.to_version: one.gates[-1].difference for one in revisions if one.accepted and one.gates
-    }
-    table = Table("no.", "version", "made", "claims", "loss", "cause", box=None)
+    judged = {one.to_version: one.final for one in revisions if one.accepted}
+    table = Table("no.", "version", "made", "claims", "loss", "terms", "cause", box=None)
     for number, version in enumerate(versions, 1):
+        final = judged.get(version.version)
         table.add_row(
             str(number),
             Text(one_line(version.version, 40)),
             f"{version.created_at:%Y-%m-%d %H:%M}",
             str(len(version.claims)),
-            f"{gained[version.version]:+.3f}" if version.version in gained else "",
+            "" if final is None else f"{final.difference:+.3f}",
+            "" if final is None else terms_line(final.terms),
             Text(one_line(version.cause)),
         )
     output.show(table)

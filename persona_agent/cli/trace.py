@@ -1,4 +1,4 @@
-"""``persona-agent trace``: what happened in one turn of the server, end to end."""
+"""``persona-agent trace``: what happened in one turn, of the server or a chat, end to end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "trace",
         parents=[common_options()],
-        help="show what happened in one turn of the server",
+        help="show what happened in one turn of the server or a chat",
         description="Show one turn end to end: what was recalled, which claims the model saw, "
         "which tools ran, how long each step took, and what it cost.",
     )
@@ -78,6 +78,9 @@ def _show(agent: PersonaAgent, trace: Trace, output: Output) -> None:
     used = trace.usage
     tokens = f"{used.prompt_tokens} + {used.completion_tokens} tokens"
     facts.add_row("cost", f"{used.calls} call(s), {tokens}, {used.cost_usd:.4f} USD")
+    for name, part in trace.costs.items() if len(trace.costs) > 1 else ():
+        tokens = f"{part.prompt_tokens} + {part.completion_tokens} tokens"
+        facts.add_row(f"  {name}", f"{part.calls} call(s), {tokens}, {part.cost_usd:.4f} USD")
     steps = ", ".join(f"{name} {1000 * time:.1f} ms" for name, time in trace.seconds.items())
     facts.add_row("time", steps)
     if trace.error:

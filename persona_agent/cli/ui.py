@@ -6,8 +6,9 @@ from argparse import Namespace
 
 from persona_agent.cli.options import Subparsers, at_least, common_options
 
-BLUE, SKY = "#0072B2", "#56B4E9"
-"""Accents on light and dark ground, from the palette of the plots."""
+BLUE, SKY = "#0072B2", "#2A86C7"
+"""Accents on light and dark ground: both are legible on it, and white is legible on both."""
+HEADINGS = '["2rem", "1.35rem", "1.1rem"]'
 MEGABYTES = 20
 
 
@@ -61,6 +62,8 @@ def _options(arguments: Namespace) -> dict[str, str]:
         "--logger.level": "warning",
         "--client.toolbarMode": "viewer",
         "--client.showErrorDetails": "type",
+        "--theme.headingFontSizes": HEADINGS,
+        "--theme.metricValueFontSize": "1.35rem",
         "--theme.light.primaryColor": BLUE,
         "--theme.dark.primaryColor": SKY,
     }

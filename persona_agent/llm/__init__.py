@@ -24,12 +24,17 @@ __all__ = [
 ]
 
 
-def create_model(settings: Settings, embedder: Embedder) -> LanguageModel:
-    """Return the model that the settings name; no connection is made and no key is needed yet."""
+def create_model(
+    settings: Settings, embedder: Embedder, *, meter: UsageMeter | None = None
+) -> LanguageModel:
+    """Return the model that the settings name; no connection is made and no key is needed yet.
+
+    ``meter`` books the calls of a real model, so that several models share one budget.
+    """
     if settings.model == OFFLINE:
         from persona_agent.llm.offline import OfflineModel
 
         return OfflineModel(embedder)
     from persona_agent.llm.litellm_model import LiteLLMModel
 
-    return LiteLLMModel(settings)
+    return LiteLLMModel(settings, meter=meter)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -100,6 +100,7 @@ class Relation:
     evidence: str = ""
 
 
+@runtime_checkable
 class RelationReader(Protocol):
     """Tells how an utterance relates to statements about its speaker. Blocking."""
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.errors import NotFoundError
+from persona_agent.persona.admission import require_admitted
 from persona_agent.schema import Claim, Persona, Section, new_id
 
 
 def state_claim(persona: Persona, text: str, *, section: Section, scope: str = "") -> Persona:
-    """Add a claim that the user stated."""
+    """Add a claim that the user stated. Raises InputError for what no persona may hold."""
+    require_admitted(scope, text)
     stated = Claim(section=section, text=text, scope=scope, origin="user")
     return _version(persona, [*persona.claims, stated], f"stated claim {stated.id}")
 
@@ -26,8 +28,10 @@ def correct_claim(
     The claim rests on the user's word from then on; its counts start anew, its evidence is kept.
 
     Raises:
+        InputError: it would change rules, tools, keys or safety wording.
         NotFoundError: the persona has no such claim.
     """
+    require_admitted(scope or "", text)
     old = _claim(persona, claim_id)
     change = {"text": text, "scope": old.scope if scope is None else scope}
     fresh = {"origin": "user", "helpful": 0, "harmful": 0, "since": None}

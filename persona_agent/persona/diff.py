@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from persona_agent.schema import Claim, ContextPolicy, Persona
+from persona_agent.schema import Claim, ContextPolicy, Persona, TermMeans
 from persona_agent.schema.base import Record
 
 Change = Literal["added", "changed", "removed"]
@@ -33,12 +33,15 @@ class PersonaDiff(Record):
     policy_before: ContextPolicy | None = None
     policy_after: ContextPolicy | None = None
     demonstrations: tuple[int, int] = (0, 0)
+    alternatives: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    terms: tuple[TermMeans, ...] = ()
+    """The parts of the objective by which the later version was judged, where it was."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing that acts has changed."""
-        same_policy = self.policy_before == self.policy_after
-        return not self.claims and same_policy and self.demonstrations[0] == self.demonstrations[1]
+        shown = (self.demonstrations, self.alternatives, (self.policy_before, self.policy_after))
+        return not self.claims and all(before == after for before, after in shown)
 
 
 def diff(before: Persona | None, after: Persona) -> PersonaDiff:
@@ -64,7 +67,12 @@ def diff(before: Persona | None, after: Persona) -> PersonaDiff:
         policy_before=before.policy if before else None,
         policy_after=after.policy,
         demonstrations=(len(before.demonstrations) if before else 0, len(after.demonstrations)),
+        alternatives=(_others(before) if before else (), _others(after)),
     )
+
+
+def _others(persona: Persona) -> tuple[str, ...]:
+    return tuple(one.version for one in persona.alternatives)
 
 
 def _content(claim: Claim) -> tuple[str, str, str, bool]:

@@ -60,6 +60,8 @@ def _count(task: str, episodes: Sequence[Episode]) -> TaskStatistics | None:
 def recurs(one: TaskStatistics) -> bool:
     """Tell whether outcomes of a task recur: a list of answers that came once each says nothing.
 
-    Few outcomes are given the benefit of the doubt.
+    Few outcomes are given the benefit of the doubt. The labels that are kept are judged by how
+    often they themselves came: the list is cut, the total is not.
     """
-    return one.total < FEW_OUTCOMES or len(one.counts) <= RECURRING * one.total
+    kept = sum(count for _, count in one.counts)
+    return one.total < FEW_OUTCOMES or len(one.counts) <= RECURRING * kept

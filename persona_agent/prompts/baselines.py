@@ -57,7 +57,7 @@ class RewriteInputs(PromptInputs):
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         lines = [
-            f"- {one.case.mark}{shorten(one.case.query, 400)}\n"
+            f"- {one.case.head}{shorten(one.case.query, 400)}\n"
             f"  answered: {shorten(one.answer, 200)}\n"
             f"  the user: {shorten(one.case.outcome, 200)}\n"
             f"  feedback: {shorten(one.feedback, 800)}"

@@ -397,6 +397,52 @@ def _check_guidelines(inputs: RefineInputs, output: RefineOutput) -> None:
             raise ValueError(f"two of the records have to show it: {one.text[:60]!r}")
 
 
+# --- repairs of a chat turn: which draft contradicts what is known, for whom was it written? -----
+
+OF_USER, OF_ASSISTANT = "The user: ", "The assistant: "
+"""What a statement in a check of drafts begins with."""
+
+
+class CheckInputs(PromptInputs):
+    """A user's message, drafts of the reply to it, and what is known of both sides."""
+
+    message: str
+    drafts: tuple[str, ...] = Field(min_length=1)
+    statements: tuple[str, ...]
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "message": shorten(self.message, 4_000),
+            "drafts": numbered(self.drafts),
+            "statements": numbered(self.statements) or NOTHING,
+        }
+
+
+class DraftConflict(Record):
+    """A draft and a statement that it contradicts, both counted from 1, and the words in it."""
+
+    draft: int
+    statement: int
+    evidence: Sentence = ""
+
+
+class CheckOutput(Record):
+    """The contradictions; none when the drafts agree with all statements."""
+
+    contradictions: tuple[DraftConflict, ...] = ()
+
+
+def _check_conflicts(inputs: CheckInputs, output: CheckOutput) -> None:
+    for one in output.contradictions:
+        if not 1 <= one.draft <= len(inputs.drafts):
+            raise ValueError(f"there is no draft {one.draft}")
+        if not 1 <= one.statement <= len(inputs.statements):
+            raise ValueError(f"there is no statement {one.statement}")
+
+
+REPLY_CHECK = TypedPrompt("reply_check", CheckInputs, CheckOutput, check=_check_conflicts)
+REPLY_LISTEN = TypedPrompt("reply_listen", ListenInputs, ListenOutput, check=_check_speaker)
 RELATE = TypedPrompt("lab_relate", RelateInputs, RelateOutput, check=_check_relations)
 SAY = TypedPrompt("lab_say", SayInputs, SayOutput)
 LISTEN = TypedPrompt("lab_listen", ListenInputs, ListenOutput, check=_check_speaker)
@@ -417,5 +463,5 @@ def lab_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
     """Return the prompts of this module."""
     return (
         RELATE, SAY, LISTEN, DISCOURSE, ASSERT, GYM_QUESTIONS, GYM_EXEMPLARS, GYM_GRADE, FLAWS,
-        USER_TURN, MEDIATE, REFINE,
+        USER_TURN, MEDIATE, REFINE, REPLY_CHECK, REPLY_LISTEN,
     )  # fmt: skip

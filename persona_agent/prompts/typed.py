@@ -83,9 +83,14 @@ class Case(Record):
         return f" (not: {'; '.join(shorten(option, 120) for option in turned_down)})"
 
     @property
-    def mark(self) -> str:
-        """Return the task in brackets, to go before a line; "" where none is named."""
-        return f"({self.task}) " if self.task else ""
+    def head(self) -> str:
+        """Return the day and the task, to go before a line; "" where neither is known."""
+        parts = [self.date, f"({self.task})" if self.task else ""]
+        return "".join(f"{part} " for part in parts if part)
+
+    def whole(self, *, query_length: int = 400) -> str:
+        """Return the case on one line with its day, its task and what was turned down."""
+        return f"{self.head}{self.line(query_length=query_length)}{self.rivals}"
 
 
 def cases_text(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) -> str:
@@ -95,8 +100,7 @@ def cases_text(cases: Sequence[Case], *, letter: str = "", query_length: int = 4
     lines = []
     for number, case in enumerate(cases, 1):
         mark = f"[{letter}{number}] " if letter else "- "
-        date = f"{case.date} " if case.date else ""
-        lines.append(f"{mark}{date}{case.mark}{case.line(query_length=query_length)}{case.rivals}")
+        lines.append(f"{mark}{case.whole(query_length=query_length)}")
     return "\n".join(lines)
 
 
@@ -285,15 +289,15 @@ class ProposeInputs(PromptInputs):
         failed = []
         for number, failure in enumerate(self.failures, 1):
             failed.append(
-                f"[E{number}] {failure.case.mark}{shorten(failure.case.query, 400)}\n"
+                f"[E{number}] {failure.case.head}{shorten(failure.case.query, 400)}\n"
                 f"  answered: {shorten(failure.answer, 200)}\n"
-                f"  the user: {shorten(failure.case.outcome, 200)}\n"
+                f"  the user: {shorten(failure.case.outcome, 200)}{failure.case.rivals}\n"
                 f"  critique: {shorten(failure.critique, 600) or NOTHING}"
             )
         first = len(self.failures) + 1
-        kept = [f"[E{n}] {case.mark}{case.line()}" for n, case in enumerate(self.correct, first)]
+        kept = [f"[E{n}] {case.whole()}" for n, case in enumerate(self.correct, first)]
         first += len(self.correct)
-        past = [f"[E{n}] {case.mark}{case.line()}" for n, case in enumerate(self.history, first)]
+        past = [f"[E{n}] {case.whole()}" for n, case in enumerate(self.history, first)]
         return {
             "claims": _claims(self.claims),
             "failures": "\n".join(failed) or NOTHING,
@@ -341,34 +345,41 @@ def _facts(facts: Sequence[Fact]) -> str:
 
 
 class DistilInputs(PromptInputs):
-    """New episodes, and the facts known so far."""
+    """New episodes, the facts known so far, and earlier episodes that ended as rare new ones."""
 
     episodes: tuple[Episode, ...]
     facts: tuple[Fact, ...] = ()
+    earlier: tuple[Episode, ...] = ()
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
-        episodes = []
-        for number, episode in enumerate(self.episodes, 1):
-            outcome = shorten(episode.outcome or "(not known)", 300)
-            comment = episode.feedback.comment if episode.feedback else ""
-            said = f" (comment: {shorten(comment, 200)})" if comment else ""
-            episodes.append(
-                f"[E{number}] {episode.at.date().isoformat()} ({episode.query.task_name}) "
-                f"{shorten(episode.query.text, 400)} -> {outcome}{said}"
-            )
         return {
             "facts": _facts(self.facts),
-            "episodes": "\n".join(episodes) or NOTHING,
+            "earlier": _episodes(self.earlier, "P"),
+            "episodes": _episodes(self.episodes, "E"),
         }
 
     def episode_id(self, reference: str) -> str | None:
-        """Translate a reference of the prompt to an episode id."""
-        return resolve(reference, "E", [episode.id for episode in self.episodes])
+        """Translate a reference of the prompt to an episode id, of a new or an earlier one."""
+        new = resolve(reference, "E", [episode.id for episode in self.episodes])
+        return new or resolve(reference, "P", [episode.id for episode in self.earlier])
 
     def fact_id(self, reference: str) -> str | None:
         """Translate a reference of the prompt to a fact id."""
         return resolve(reference, "F", [fact.id for fact in self.facts])
+
+
+def _episodes(episodes: Sequence[Episode], letter: str) -> str:
+    lines = []
+    for number, episode in enumerate(episodes, 1):
+        outcome = shorten(episode.outcome or "(not known)", 300)
+        comment = episode.feedback.comment if episode.feedback else ""
+        said = f" (comment: {shorten(comment, 200)})" if comment else ""
+        lines.append(
+            f"[{letter}{number}] {episode.at.date().isoformat()} ({episode.query.task_name}) "
+            f"{shorten(episode.query.text, 400)} -> {outcome}{said}"
+        )
+    return "\n".join(lines) or NOTHING
 
 
 class DistilledFact(Record):
@@ -379,10 +390,18 @@ class DistilledFact(Record):
     supersedes: tuple[str, ...] = ()
 
 
+class ConfirmedFact(Record):
+    """A known fact that new episodes show again; ``fact`` and ``sources`` are references."""
+
+    fact: str
+    sources: tuple[str, ...] = ()
+
+
 class DistilOutput(Record):
-    """New facts; none when the episodes say nothing lasting."""
+    """New facts, and known ones that were confirmed; none when nothing lasting is said."""
 
     facts: tuple[DistilledFact, ...] = ()
+    confirmed: tuple[ConfirmedFact, ...] = ()
 
 
 # --- profile: the summary of the PAG baseline ---------------------------------------------------
@@ -407,6 +426,7 @@ class ProfileOutput(Record):
 
 
 DECIDE = TypedPrompt("decide", DecideInputs, DecideOutput, check=_check_choice)
+DECIDE_BRIEF = TypedPrompt("decide_brief", DecideInputs, DecideOutput, check=_check_choice)
 RESPOND = TypedPrompt("respond", RespondInputs, RespondOutput)
 DRAFT_PERSONA = TypedPrompt("draft_persona", DraftInputs, DraftOutput)
 CRITIQUE = TypedPrompt("critique", CritiqueInputs, CritiqueOutput)

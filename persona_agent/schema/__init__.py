@@ -13,6 +13,7 @@ from persona_agent.schema.episode import (
 )
 from persona_agent.schema.fact import SAID, Fact
 from persona_agent.schema.persona import (
+    Alternative,
     Claim,
     ContextPolicy,
     Demonstration,
@@ -21,11 +22,22 @@ from persona_agent.schema.persona import (
     Section,
     TaskStatistics,
 )
-from persona_agent.schema.revision import Edit, EditOperation, GateResult, Revision, Trial
+from persona_agent.schema.revision import (
+    FINAL,
+    Edit,
+    EditOperation,
+    GateResult,
+    Revision,
+    TermMeans,
+    Terms,
+    Trial,
+)
 from persona_agent.schema.usage import Usage
 
 __all__ = [
+    "FINAL",
     "SAID",
+    "Alternative",
     "Claim",
     "ContextPolicy",
     "Demonstration",
@@ -44,6 +56,8 @@ __all__ = [
     "Section",
     "TaskKind",
     "TaskStatistics",
+    "TermMeans",
+    "Terms",
     "Trial",
     "Usage",
     "UserId",

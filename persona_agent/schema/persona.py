@@ -100,7 +100,8 @@ class ContextPolicy(Record):
     """What enters the context of an answer. The optimizer chooses it for each user.
 
     With ``drop_superseded``, a recalled case is left out when its answer was offered again later
-    in the same situation and another one was chosen: tastes change.
+    in the same situation and another one was chosen: tastes change. With ``brief`` choices are
+    asked for in few words: where little is shown, there is little to weigh.
     """
 
     recalled: int = Field(default=8, ge=0, le=200)
@@ -109,6 +110,7 @@ class ContextPolicy(Record):
     show_claims: bool = True
     show_statistics: bool = True
     show_demonstrations: bool = False
+    brief: bool = False
 
     @classmethod
     def generic(cls) -> ContextPolicy:
@@ -122,10 +124,21 @@ class ContextPolicy(Record):
         )
 
 
+class Alternative(Record):
+    """What an earlier version learned and showed, to answer where it did better."""
+
+    version: str
+    claims: tuple[Claim, ...] = ()
+    policy: ContextPolicy = ContextPolicy()
+
+
 class Persona(Record):
     """One immutable version of what the agent takes its user to be.
 
     ``unwanted`` holds the claims that the user deleted, so that nobody brings them back.
+    ``alternatives`` are there where choosing among versions by similar cases was seen to help;
+    ``track_record`` holds for past episodes what the answers cost, this version's first and then
+    the alternatives'. See :mod:`persona_agent.persona.alternatives`.
     """
 
     version: str = Field(default_factory=new_id)
@@ -136,6 +149,8 @@ class Persona(Record):
     statistics: tuple[TaskStatistics, ...] = ()
     unwanted: tuple[str, ...] = ()
     policy: ContextPolicy = ContextPolicy()
+    alternatives: tuple[Alternative, ...] = ()
+    track_record: dict[EpisodeId, tuple[float, ...]] = Field(default_factory=dict)
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     cause: str = ""
 
@@ -144,6 +159,9 @@ class Persona(Record):
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) != len(ids):
             raise ValueError("claim ids must be distinct")
+        versions = 1 + len(self.alternatives)
+        if any(len(costs) != versions for costs in self.track_record.values()):
+            raise ValueError(f"every entry of the track record needs {versions} costs")
         return self
 
     def claim(self, claim_id: str) -> Claim | None:

@@ -13,6 +13,9 @@ from persona_agent.schema.episode import EpisodeId, UserId, new_id
 from persona_agent.schema.persona import Section
 from persona_agent.schema.usage import Usage
 
+FINAL = "no worse than generic"
+"""Name of the gate that every optimized persona has to pass."""
+
 
 class EditOperation(StrEnum):
     """What an edit does to a persona's claims."""
@@ -49,10 +52,24 @@ class Edit(Record):
         return f"{self.scope}: {self.text}" if self.scope else self.text
 
 
+class Terms(Record):
+    """What a text costs beside its task's loss: 0 (no worse than what the user kept) to 1.
+
+    A term that does not apply is None, never 0: there was no text to read, no statement to
+    contradict, or no claim to copy. With ``of_reason`` the text is the reason given for a choice.
+    """
+
+    contradiction: float | None = Field(default=None, ge=0, le=1)
+    irrelevance: float | None = Field(default=None, ge=0, le=1)
+    copying: float | None = Field(default=None, ge=0, le=1)
+    of_reason: bool = False
+
+
 class Trial(Record):
     """One simulated answer and its loss, 0 (right) to 1; ``error`` says why there is no answer.
 
     A trial with an error is unscored: ``loss`` is 1, but it is shown and counted as an error.
+    ``loss`` is of the task alone; ``terms`` stand apart.
     """
 
     episode_id: EpisodeId
@@ -60,12 +77,31 @@ class Trial(Record):
     loss: float = Field(ge=0, le=1)
     confidence: float | None = Field(default=None, ge=0, le=1)
     error: str | None = None
+    terms: Terms = Terms()
+
+
+class TermMeans(Record):
+    """One term of the objective over the episodes of a gate: means, lower is better.
+
+    Each is the mean over the episodes where the term applies, None where it applies to none.
+    """
+
+    term: str
+    weight: float
+    candidate: float | None
+    incumbent: float | None
+
+    @property
+    def applies(self) -> bool:
+        """Whether it applies to an episode of either side."""
+        return self.candidate is not None or self.incumbent is not None
 
 
 class GateResult(Record):
     """One decision on a candidate: mean losses on the same episodes, lower is better.
 
-    ``difference`` is candidate minus incumbent, negative when the candidate is better.
+    The losses are those of the whole objective; ``terms`` tells its parts. ``difference`` is
+    candidate minus incumbent, negative when the candidate is better.
     """
 
     gate: str
@@ -76,6 +112,7 @@ class GateResult(Record):
     standard_error: float | None = None
     passed: bool
     reason: str = ""
+    terms: tuple[TermMeans, ...] = ()
 
 
 class Revision(Record):
@@ -98,3 +135,8 @@ class Revision(Record):
     prompts: dict[str, str] = Field(default_factory=dict)
     reason: str = ""
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def final(self) -> GateResult | None:
+        """The last comparison of what was found with the generic prompt; None without one."""
+        return next((gate for gate in reversed(self.gates) if gate.gate == FINAL), None)

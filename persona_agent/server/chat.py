@@ -67,7 +67,7 @@ async def chat_completions(request: Request) -> Response:
         raise ApiError(415, "send JSON: Content-Type: application/json")
     asked = await read_chat(request, caller, services.config, model_names(services))
     services.rates.take(asked.person.id)
-    turn = ServedTurn(services, asked)
+    turn = request.state.turn = ServedTurn(services, asked)
     if not asked.streaming:
         return JSONResponse(await turn.complete())
     events = turn.stream()

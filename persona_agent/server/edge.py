@@ -105,6 +105,8 @@ class Edge:
         person = getattr(state, "person", None)
         if person is not None:
             fields["user"] = person.id if self._services.config.log_text else pseudonym(person.id)
+        if (turn := getattr(state, "turn", None)) is not None and turn.id:
+            fields["turn"] = turn.id
         if problem := getattr(state, "problem", None):
             fields["problem"] = problem
         failure = getattr(state, "failure", None)

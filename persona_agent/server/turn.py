@@ -36,6 +36,11 @@ class ServedTurn:
         self._remembered = False
         self._usage = Usage()
 
+    @property
+    def id(self) -> str:
+        """Under which its trace is kept; "" until it is known what to send."""
+        return self._turn.episode_id if self._turn is not None else ""
+
     async def complete(self) -> Body:
         """Return the response. Raises what recalling, forwarding or storing raised."""
         async with self._services.gate.turn(self._request.person.id):

@@ -66,9 +66,10 @@ def test_everybody_is_optimized_once(agent: PersonaAgent) -> None:
     suppers(agent, "ana")
     suppers(agent, "ben", 4)
     agent.record_sync("cleo", "nothing known")
-    assert agent.unlearned_sync() == ["ana", "ben"]
-    ended = list(agent.optimize_all_sync())
-    assert {one.user_id for one in ended} == {"ana", "ben"} and not any(e.error for e in ended)
+    assert agent.unlearned_sync() == ["ana", "ben", "cleo"]
+    ended = {one.user_id: one for one in agent.optimize_all_sync()}
+    assert set(ended) == {"ana", "ben", "cleo"} and not any(e.error for e in ended.values())
+    assert ended["cleo"].revision is None  # nothing known, and what was written states nothing
     assert agent.unlearned_sync() == [] and list(agent.optimize_all_sync()) == []
     suppers(agent, "ana", 1, first=10)
     assert agent.unlearned_sync() == ["ana"]
@@ -216,3 +217,33 @@ def test_a_killed_run_goes_on_and_repeats_no_call(tmp_path: Path) -> None:
     # calls that were under way when it was killed were not answered yet, and are asked again
     assert len(asked) - len(set(asked)) <= len(whole) - len(set(whole)) + kills * 8
     assert json.dumps(asked)
+
+
+# --- users who only said something --------------------------------------------------------------
+
+
+def test_users_with_statements_alone_are_served_and_told_that_nothing_was_judged(
+    agent: PersonaAgent,
+) -> None:
+    agent.record_sync("dora", "I never eat pork.")
+    assert agent.unlearned_sync() == ["dora"]
+    (ended,) = agent.optimize_all_sync()
+    assert ended.revision is not None and ended.revision.accepted
+    assert ended.revision.gates == () and "0 known outcomes" in ended.revision.reason
+    (claim,) = agent.persona_sync("dora").claims
+    assert (claim.text, claim.origin) == ("I never eat pork.", "user")
+    assert agent.unlearned_sync() == []
+
+
+def test_statements_make_an_optimization_due(agent: PersonaAgent) -> None:
+    for number in range(9):
+        agent.record_sync("dora", f"I never eat dish number {number}.")
+    agent.record_sync("dora", "Where can I eat?")
+    assert agent.due_sync("dora") == ""
+    agent.record_sync("dora", "I love spicy soup.")
+    assert agent.due_sync("dora") == "10 new statements"
+    agent.optimize_sync("dora")
+    assert agent.due_sync("dora") == ""
+    for claim in agent.persona_sync("dora").claims:
+        agent.delete_claim_sync("dora", claim.id)
+    assert agent.due_sync("dora") == ""  # what was deleted does not come back

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from persona_agent.agent import wikipedia
-from persona_agent.agent.chat_prompt import CHAT, SECTION_TAGS, memory_line
+from persona_agent.agent.chat_prompt import CHAT, CHAT_KEPT, SECTION_TAGS, memory_line
 from persona_agent.agent.tools import (
     LONGEST_RESULT,
     MOST_CALLS,
@@ -53,7 +53,7 @@ def failing(error: Exception) -> ChatTool:
 
 
 def test_the_tags_of_the_prompt_are_those_that_are_made_harmless() -> None:
-    assert set(re.findall(r"<(\w+)>", CHAT.text)) == SECTION_TAGS
+    assert set(re.findall(r"<(\w+)>", CHAT.text + CHAT_KEPT.text)) == SECTION_TAGS
 
 
 def test_wikipedia_is_offered_only_where_it_is_switched_on(memory: Memory) -> None:

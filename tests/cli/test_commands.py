@@ -10,7 +10,7 @@ import pytest
 from persona_agent.agent import ChatTurn, Decision, PersonaAgent
 from persona_agent.cli.ui import _settings
 from persona_agent.errors import BudgetExceededError, ModelCallError
-from persona_agent.schema import Edit, EditOperation, GateResult, Revision, Usage
+from persona_agent.schema import Edit, EditOperation, GateResult, Revision, TermMeans, Usage
 from persona_agent.testing import ScriptedModel
 
 Cli = Callable[..., CompletedProcess[str]]
@@ -124,7 +124,11 @@ def test_optimize_shows_gates_edits_and_cost(
                 reason="three misses", evidence=evidence[:1])  # fmt: skip
     gate = GateResult(gate="validation", episodes=8, candidate_loss=0.25, incumbent_loss=0.5,
                        difference=-0.25, standard_error=0.1,
-                      passed=True)  # fmt: skip
+                      passed=True, terms=(
+                          TermMeans(term="task", weight=1, candidate=0.2, incumbent=0.4),
+                          TermMeans(term="copying", weight=0.5, candidate=0.0, incumbent=None),
+                          TermMeans(term="irrelevance", weight=1, candidate=None, incumbent=None),
+                      ))  # fmt: skip
     made = revision(edits=(edit,), rejected=(edit,), gates=(gate,))
 
     monkeypatch.setattr(PersonaAgent, "optimize_sync", lambda self, user: made)
@@ -141,6 +145,7 @@ def test_optimize_shows_gates_edits_and_cost(
         "±",
         "0.100",
         "passed",
+        *["task", "0.40", "->", "0.20,", "copying", "-", "->", "0.00"],
     ]
     assert (
         "Edits kept\n  add to town: takes the [train]\n    because: three misses" in result.stdout

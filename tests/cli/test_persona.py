@@ -6,7 +6,15 @@ import pytest
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.persona import PersonaDiff
-from persona_agent.schema import Claim, Persona, Section
+from persona_agent.schema import (
+    FINAL,
+    Claim,
+    GateResult,
+    Persona,
+    Revision,
+    Section,
+    TermMeans,
+)
 
 Cli = Callable[..., CompletedProcess[str]]
 
@@ -38,7 +46,7 @@ def test_show_json_is_the_persona(cli: Cli, ana: PersonaAgent) -> None:
 
 def test_history_lists_the_versions(cli: Cli, ana: PersonaAgent) -> None:
     lines = cli("persona", "history", "--user", "ana").stdout.splitlines()
-    assert lines[0].split() == ["no.", "version", "made", "claims", "loss", "cause"]
+    assert lines[0].split() == ["no.", "version", "made", "claims", "loss", "terms", "cause"]
     assert lines[1].split()[:2] == ["1", "aa11"]
     assert lines[2].split()[-1] == "optimization"
     found = json.loads(cli("persona", "history", "--user", "ana", "--json").stdout)
@@ -101,3 +109,37 @@ def test_hostile_text_neither_drives_the_terminal_nor_is_markup(
         assert "title" not in result.stdout
     assert "likes [bold]x[/] [link=http://a]" in cli("persona", "show", "--user", "ana").stdout
     assert "… 1 no longer stored" in cli("persona", "show", "--user", "ana").stdout
+
+
+def test_history_and_diff_tell_the_terms_that_a_version_was_judged_by(
+    cli: Cli, ana: PersonaAgent
+) -> None:
+    terms = (
+        TermMeans(term="task", weight=1, candidate=0.25, incumbent=0.5),
+        TermMeans(term="copying", weight=0.5, candidate=0.125, incumbent=None),
+    )
+    final = GateResult(
+        gate=FINAL,
+        episodes=4,
+        candidate_loss=0.3,
+        incumbent_loss=0.5,
+        difference=-0.2,
+        passed=True,
+        terms=terms,
+    )
+    other = final.model_copy(update={"gate": "version by similar cases", "difference": 9.0})
+    made = Revision(
+        user_id="ana",
+        from_version="aa11",
+        to_version="bb22",
+        accepted=True,
+        gates=(final, other),
+    )
+    ana.memory.personas.add_revision(made)
+    row = cli("persona", "history", "--user", "ana").stdout.splitlines()[2]
+    assert "-0.200" in row and "task 0.50 -> 0.25, copying - -> 0.12" in row
+    assert "task 0.50 -> 0.25, copying - -> 0.12" in cli("persona", "diff", "--user", "ana").stdout
+    found = cli("persona", "diff", "--user", "ana", "--json").stdout
+    assert PersonaDiff.model_validate_json(found).terms == terms
+    same = cli("persona", "diff", "--user", "ana", "--from", "1", "--to", "1").stdout
+    assert "judged" not in same

@@ -15,10 +15,11 @@ from persona_agent.evals.arms.arm import Answerer, Bench, PaperConfig, whole
 from persona_agent.evals.arms.catalog import ARMS, choose_arms
 from persona_agent.evals.arms.paper import paper_persona
 from persona_agent.evals.arms.react import MOST_SEARCHES
+from persona_agent.evals.arms.sparse import SPARSE, at_most_one
 from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.optimizer import OptimizerConfig
-from persona_agent.prompts import DecideInputs
+from persona_agent.prompts import DecideInputs, DraftInputs
 from persona_agent.prompts.baselines import ReactInputs, RewriteInputs
 from persona_agent.schema import Episode, Persona, Query
 from persona_agent.settings import Settings
@@ -230,3 +231,44 @@ def test_an_override_of_nothing_is_refused() -> None:
 def test_ablations_come_after_the_arms_when_they_are_asked_for() -> None:
     assert list(choose_arms(None, ablations=True)) == [*ARMS, *ABLATIONS]
     assert list(choose_arms(["without-claims", "rag"])) == ["rag", "without-claims"]
+
+
+async def test_who_heeds_no_change_sees_no_dates_and_no_vectors() -> None:
+    cut = await seen_by(ABLATIONS["without-drift"])()
+    assert not cut.heeds_change
+    assert not cut.view(Persona(user_id="ann")).policy.drop_superseded
+    model = ScriptedModel({"draft_persona": {"claims": []}, "decide": {"choice": 1}})
+    made = bench(model, history=8)
+    for heeding in (True, False):
+        arm = "persona+alignment" if heeding else "without-drift"
+        model.requests.clear()
+        await run_arms(made, choose_arms([arm]))
+        (first, *_) = inputs_of(model, "draft_persona", DraftInputs)
+        assert [bool(case.date) for case in first.cases] == [heeding] * len(first.cases)
+
+
+# --- the sparse setting -------------------------------------------------------------------------
+
+
+async def test_the_sparse_setting_shows_one_case_and_asks_in_few_words() -> None:
+    answers: dict[str, Any] = {
+        "draft_persona": {"claims": []},
+        "decide": {"choice": 1},
+        "decide_brief": {"choice": 1},
+        "critique": {"critique": "Coffee was right."},
+        "propose_edits": {"edits": []},
+    }
+    model = ScriptedModel(answers)
+    made = bench(model, history=20)
+    runs = await run_arms(made, choose_arms([SPARSE]))
+    assert runs[SPARSE].answers == {("ann", "q"): "tea"}
+    briefly = inputs_of(model, "decide_brief", DecideInputs)
+    assert briefly and all(len(one.recalled) <= 1 for one in briefly)
+    # Only the generic prompt, which shows nothing, is as it is everywhere.
+    assert all(not one.recalled for one in inputs_of(model, "decide", DecideInputs))
+
+
+def test_generic_stays_generic_in_the_sparse_setting() -> None:
+    generic = Persona.generic("ann")
+    assert at_most_one(generic) == generic
+    assert at_most_one(Persona(user_id="ann")).policy.recalled == 1

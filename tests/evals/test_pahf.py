@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from persona_agent.agent import Answer
-from persona_agent.cli.main import main
+from persona_agent.cli.main import build_parser, main
 from persona_agent.errors import InputError
 from persona_agent.evals.arms.arm import Answerer, Bench
 from persona_agent.evals.arms.catalog import choose_arms
+from persona_agent.evals.arms.sparse import SPARSE
 from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.lamp_run import score_runs
 from persona_agent.evals.pahf.dataset import DECLINE, load_domain
@@ -21,14 +24,14 @@ from persona_agent.evals.pahf.results import (
     DomainResult,
     PahfResult,
     domain_result,
-    load_pahf,
     rescored,
-    save_pahf,
 )
 from persona_agent.evals.pahf.run import PAHF_ARMS, evaluate_pahf
 from persona_agent.evals.pahf.tables import pahf_text
 from persona_agent.evals.pahf.timeline import REFIT, fitted_with, online_dataset, phase_of
+from persona_agent.evals.report.inputs import load_input
 from persona_agent.evals.runner import ArmRun, make_bench, run_arms
+from persona_agent.evals.scores.results import save_result
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.protocols import InputT, OutputT, Prompt
 from persona_agent.settings import Settings
@@ -319,11 +322,11 @@ async def test_recovery_is_counted_from_the_switch(tmp_path: Path) -> None:
 async def test_a_result_comes_back_from_its_records_and_its_file(tmp_path: Path) -> None:
     result = PahfResult(domains={"embodied": await scripted(tmp_path)})
     assert rescored(result) == result
-    save_pahf(result, tmp_path / "deep" / "result.json")
-    assert load_pahf(tmp_path / "deep" / "result.json") == result
+    save_result(result, tmp_path / "deep" / "result.json")
+    assert load_input(tmp_path / "deep" / "result.json") == result
     (tmp_path / "other.json").write_text('{"domains": {}}', encoding="utf-8")
-    with pytest.raises(InputError, match="not a result of eval pahf"):
-        load_pahf(tmp_path / "other.json")
+    with pytest.raises(InputError, match="not a result of an evaluation: field 'domains'"):
+        load_input(tmp_path / "other.json")
 
 
 async def test_the_tables_fit_and_show_the_way_back(tmp_path: Path) -> None:
@@ -357,7 +360,9 @@ def test_the_command_prints_tables_and_writes_the_result(
     code = main(["eval", "pahf", "--data", data, "--domain", "embodied", *arms, "--json", str(out)])
     assert code == 0
     assert "PAHF embodied, 2 users, 48 test queries" in capsys.readouterr().out
-    assert set(load_pahf(out).domains["embodied"].tests.arms) == {"generic", "majority-user", "rag"}
+    found = load_input(out)
+    assert isinstance(found, PahfResult)
+    assert set(found.domains["embodied"].tests.arms) == {"generic", "majority-user", "rag"}
 
 
 def test_the_command_names_what_is_missing(
@@ -365,3 +370,73 @@ def test_the_command_names_what_is_missing(
 ) -> None:
     assert main(["eval", "pahf", "--data", str(tmp_path)]) != 0
     assert "shopping_persona_info.json: no such file" in capsys.readouterr().err
+
+
+def test_a_result_is_scored_again_and_reported_by_the_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSONA_AGENT_EMBEDDER", "hash")
+    arms = ["generic", "rag+stats", "persona+alignment", SPARSE, "without-drift"]
+    asked = ["--domain", "embodied", "--users", "2", "--arms", ",".join(arms)]
+    out, again, text = (tmp_path / name for name in ("a.json", "b.json", "r.md"))
+    data = str(errands(tmp_path))
+    assert main(["eval", "pahf", "--data", data, *asked, "--json", str(out)]) == 0
+    first = capsys.readouterr().out
+    assert main(["eval", "rescore", str(out), "--json", str(again)]) == 0
+    assert capsys.readouterr().out == first
+    assert again.read_bytes() == out.read_bytes()
+    assert main(["eval", "report", str(out), "--markdown", str(text)]) == 0
+    shown = text.read_text(encoding="utf-8")
+    for title in ("accuracy by phase", "Users worse off", "Prompt tokens of an answer", "against"):
+        assert title in shown
+    (line,) = re.findall("^persona-agent eval pahf .*", shown, re.M)
+    parsed = build_parser().parse_args(shlex.split(line)[1:])
+    assert (parsed.domain, parsed.users, parsed.arms) == ("embodied", 2, ",".join(arms))
+    assert parsed.data == Path(tmp_path.name)
+
+
+# --- following the change -----------------------------------------------------------------------
+
+
+def habits(folder: Path, each: int = 12) -> Path:
+    """People who want one thing for each errand, and after the switch another one for each."""
+    errand = [
+        "brew",
+        "sing",
+        "paint",
+        "row",
+        "dig",
+        "weave",
+        "bake",
+        "ski",
+        "fish",
+        "sew",
+        "run",
+        "box",
+    ]
+    for stage, offset in (("original", 0), ("evolved", 1)):
+        for letter, way in (("A", "now"), ("B", "again")):
+            rows = [
+                {
+                    "user": user,
+                    "task": f"{errand[number]} {way}",
+                    "scene_objects": [f"thing{number}{part}" for part in "xyz"],
+                    "user_intent_object": f"thing{number}{'xyz'[(number + offset) % 3]}",
+                }
+                for user in ("Ann", "Bob")
+                for number in range(each)
+            ]
+            path = folder / f"embodied_scenarios_{stage}_scenarios_{letter}.json"
+            path.write_text(json.dumps(rows), encoding="utf-8")
+    return folder
+
+
+def test_who_heeds_the_change_comes_back_and_who_does_not_stays_behind(tmp_path: Path) -> None:
+    """Each errand comes once in a phase: only what was overtaken tells that memory can be relied on
+    again."""
+    arms = ["generic", "persona+alignment", "without-drift"]
+    found = evaluate_pahf(habits(tmp_path), HASHED, domains=["embodied"], arms=arms)
+    result = found.domains["embodied"]
+    ours, without = (result.recovery[arm] for arm in arms[1:])
+    assert ours.after >= ours.before - 0.03 and ours.interactions == 12
+    assert without.after < ours.after - 0.2

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from persona_agent.cli.main import main
+from persona_agent.cli.main import build_parser, main
 from persona_agent.errors import InputError
 from persona_agent.evals.arms.arm import Bench
 from persona_agent.evals.prefeval.arms import PREFEVAL_ARMS, prefeval_arms
 from persona_agent.evals.prefeval.dataset import CHAT, load_prefeval
 from persona_agent.evals.prefeval.run import evaluate_prefeval, spoken_bench
+from persona_agent.evals.report.build import build_report
 from persona_agent.evals.runner import run_arms
 from persona_agent.evals.scores.results import load_result
 from persona_agent.llm.offline import OfflineModel
@@ -185,4 +187,9 @@ def test_the_command_prints_a_table_and_writes_the_result(
     options = ["--topics", "food,pets", "--turns", "3", "--orders", "2", "--arms", "generic,rag"]
     assert main(["eval", "prefeval", "--data", data, *options, "--json", str(out)]) == 0
     assert "8 users, 16 queries" in capsys.readouterr().out
-    assert load_result(out).task == "recommendation"
+    found = load_result(out)
+    assert found.task == "recommendation"
+    line, _ = build_report({"result.json": found}).commands
+    parsed = build_parser().parse_args(shlex.split(line)[1:])
+    assert (parsed.topics, parsed.turns, parsed.orders) == ("food,pets", 3, 2)
+    assert (parsed.arms, parsed.data) == ("generic,rag", Path(tmp_path.name))

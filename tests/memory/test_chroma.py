@@ -6,8 +6,10 @@ import contextlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from persona_agent.errors import (
     StoreUnavailableError,
 )
 from persona_agent.memory.chroma import ChromaEpisodeStore
+from persona_agent.memory.chroma_client import clear_unused
 from persona_agent.memory.persona_space import PersonaSpace
 from persona_agent.protocols import EpisodeStore
 from persona_agent.testing.conformance import (
@@ -182,6 +185,42 @@ def test_stores_of_a_folder_see_each_others_writes(tmp_path: Path) -> None:
     assert one.recall("ann", POOL[0], limit=9) == []
     one.close()
     two.close()
+
+
+@pytest.mark.slow
+def test_clearing_index_files_disturbs_no_reader_and_no_writer(tmp_path: Path) -> None:
+    store = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    made = np.random.default_rng(0).normal(size=(2_000, 32)).astype(np.float32)
+    vectors = made / np.linalg.norm(made, axis=1, keepdims=True)
+    users = [f"user{number}" for number in range(4)]
+    ended = threading.Event()
+
+    def write(user: str) -> None:
+        for start in range(0, len(vectors), 50):
+            episodes = [make_episode(f"e{start + i}", user=user) for i in range(50)]
+            store.add(episodes, vectors[start : start + 50])
+            assert store.count(user) == start + 50
+
+    def read() -> None:
+        while not ended.is_set():
+            for user in users:
+                store.recall(user, vectors[0], limit=5)
+
+    with ThreadPoolExecutor() as threads:
+        reader = threads.submit(read)
+        writers = [threads.submit(write, user) for user in users]
+        while not all(writer.done() for writer in writers):
+            clear_unused(tmp_path)
+            time.sleep(0.01)
+        ended.set()
+        for thread in (reader, *writers):
+            thread.result()
+    store.close()
+    again = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    names = [f"e{i}" for i in range(len(vectors))]
+    for user in users:
+        np.testing.assert_allclose(again.vectors(user, names), vectors, atol=1e-6)
+    again.close()
 
 
 def test_rows_of_a_former_version_are_read(tmp_path: Path) -> None:

@@ -240,6 +240,41 @@ async def test_a_contradicted_fact_is_superseded(facts: FactStore) -> None:
     assert old.current
 
 
+async def test_a_known_fact_is_confirmed_by_later_episodes(facts: FactStore) -> None:
+    episodes = stored(1)
+    script: list[dict[str, Any]] = [
+        {"facts": [{"text": "likes tea", "sources": ["E1"]}]},
+        {"confirmed": [{"fact": "F1", "sources": ["E1", "E9"]}, {"fact": "F9", "sources": ["E1"]}]},
+    ]
+    model = ScriptedModel({"distil_facts": script})
+    (old,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    episodes.add([make_episode("again", day=9)], POOL[:1])
+    (again,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert (again.id, again.text, again.valid_from) == (old.id, "likes tea", old.valid_from)
+    assert again.sources == ("e00", "again")
+
+
+async def test_what_is_rare_is_shown_beside_its_like_from_earlier(facts: FactStore) -> None:
+    episodes = InMemoryEpisodeStore()
+    ends = ["b", *["a"] * (BATCH - 1), "b", *["a"] * (BATCH - 1)]
+    made = [make_episode(f"e{n:02d}", day=n, outcome=end) for n, end in enumerate(ends)]
+    episodes.add(made, POOL[[0] * len(made)])
+    script: list[dict[str, Any]] = [
+        {"facts": []},
+        {
+            "facts": [
+                {"text": "goes to the opera", "sources": ["E1", "P1"]},
+                {"text": "went once, long ago", "sources": ["P1"]},
+            ]
+        },
+    ]
+    model = ScriptedModel({"distil_facts": script})
+    (learned,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
+    assert learned.sources == (f"e{BATCH:02d}", "e00")  # and none without a new episode
+    shown = [asked.earlier for _, asked in model.requests if isinstance(asked, DistilInputs)]
+    assert [[one.id for one in earlier] for earlier in shown] == [[], ["e00"]]
+
+
 async def test_a_failed_call_changes_nothing(facts: FactStore) -> None:
     episodes = stored(BATCH + 1)
     script: list[dict[str, Any] | Exception] = [

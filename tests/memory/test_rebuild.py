@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -216,6 +217,27 @@ def test_a_vector_of_another_length_is_found(folder: Path) -> None:
     rebuild(folder, embedder())
     with closing_memory(folder) as memory:
         assert memory.episodes.vectors("user0", ["e007"]).shape == (1, 256)
+
+
+def test_a_rebuild_that_was_killed_is_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = exported(folder)
+    overwrite(folder / "memory.db", 0, bytes(100))
+    replace = os.replace
+
+    def killed(old: Path, new: Path) -> None:
+        if old.name == "memory.db.rebuilt":
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(folder, embedder())
+    monkeypatch.undo()
+    assert not (folder / "memory.db").exists()
+    assert rebuild(folder, embedder()) == {}
+    assert exported(folder) == lines
 
 
 def test_forgetting_removes_what_a_rebuild_kept(folder: Path) -> None:

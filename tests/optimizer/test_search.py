@@ -18,9 +18,10 @@ from persona_agent.errors import BudgetExceededError, ConflictError, ModelCallEr
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer, Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
+from persona_agent.optimizer.watch import Simulated, watched
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftInputs, ProposeInputs, VerifyInputs
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Claim, Episode, Persona, Query, Section, Trial
+from persona_agent.schema import Claim, Episode, Fact, Persona, Query, Section, Trial
 from persona_agent.testing import ScriptedModel
 
 SCALE = 10.0
@@ -167,6 +168,44 @@ async def test_right_answers_are_not_critiqued() -> None:
     model = proposals(1)
     await search(model, [0] * 20).run()
     assert not [name for name, _ in _requests(model) if name == "critique"]
+
+
+async def test_errors_are_looked_for_first_where_no_claim_was_written_from() -> None:
+    episodes = history([3] * 20)
+    config = OptimizerConfig(epochs=1, batch_size=3, validation_share=0.4)
+    cited = tuple(one.id for one in episodes[8:11])  # of the 12 that are learned from
+    claim = Claim(section=Section.PREFERENCES, text="weight=1", evidence=cited)
+    seen: list[Simulated] = []
+    with watched(lambda event: seen.append(event) if isinstance(event, Simulated) else None):
+        await Search(
+            "ann",
+            episodes,
+            evaluate=evaluate,
+            model=proposals(),
+            config=config,
+            current=Persona(user_id="ann", claims=(claim,)),
+        ).run()
+    (batch,) = [event for event in seen if event.what == "batch 1"]
+    assert [one.id for one in batch.episodes] == ["e006", "e007", "e011"]
+
+
+async def test_a_draft_knows_facts_as_they_stood_then() -> None:
+    episodes = history([3] * 20)
+    end = episodes[11].at  # of what is learned from
+    facts = [
+        Fact(user_id="ann", text="early", sources=("e001", "e015"), valid_from=episodes[1].at),
+        Fact(user_id="ann", text="late", sources=("e001", "e015"), valid_from=episodes[15].at),
+        Fact(user_id="ann", text="The user said: hi", sources=("turn",), valid_from=end),
+    ]
+    model = proposals()
+    run = Search(
+        "ann", episodes, evaluate=evaluate, model=model, config=OptimizerConfig(), facts=facts
+    )
+    await run.run()
+    (first, *_) = [asked for name, asked in _requests(model) if name == "draft_persona"]
+    assert isinstance(first, DraftInputs)
+    known = {fact.text: fact.sources for fact in first.facts}
+    assert known == {"early": ("e001",), "The user said: hi": ("turn",)}
 
 
 async def test_little_history_asks_nothing() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from persona_agent.llm.offline import OfflineModel
-from persona_agent.optimizer.verification import outdated, supported, verify
+from persona_agent.optimizer.verification import cases_for, outdated, supported, verify
 from persona_agent.prompts import VerifyInputs
 from persona_agent.schema import Claim, Edit, EditOperation, Episode, Query, Section
 from persona_agent.testing import HashEmbedder, ScriptedModel
@@ -43,6 +43,34 @@ async def test_a_claim_is_checked_on_cases_that_it_does_not_rest_on() -> None:
     assert isinstance(inputs, VerifyInputs)
     assert [case.episode_id for case in inputs.cases] == ["e2", "e3", "e4"]
     assert len(kept) == 1 and not dropped
+
+
+def case(name: str, text: str, task: str, day: int) -> Episode:
+    query = Query(text=text, options=OPTIONS, task=task)
+    at = START + timedelta(days=day)
+    return Episode(id=name, user_id="ann", query=query, outcome="tea", at=at)
+
+
+def test_cases_are_of_the_edits_own_task_and_topic() -> None:
+    drinks_at = [
+        case(f"d{n}", "a drink on the train" if n == 2 else f"a drink at home, day {n}", "drink", n)
+        for n in range(20)
+    ]
+    films = [case(f"f{n}", "a film on the train", "film", n) for n in range(20)]
+    edit = add("takes tea when on trains", "d0", "d1")
+    history = sorted([*drinks_at, *films], key=lambda one: one.at)
+    found = [one.id for one in cases_for([edit], history, 4)]
+    assert found == ["d2", "d17", "d18", "d19"]
+    assert cases_for([edit], drinks_at[2:5], 9) == drinks_at[2:5]
+
+
+def test_every_statement_has_its_turn_in_choosing_cases() -> None:
+    topics = ("opera", "roses", "trains")
+    asked = [case(f"{one}-{n}", f"about {one}", "t", n) for n in range(9) for one in topics]
+    edits = [add(f"likes {one}", "x") for one in topics[:2]]
+    found = [one.id.partition("-")[0] for one in cases_for(edits, asked, 8)]
+    assert found.count("opera") >= 2 and found.count("roses") >= 2
+    assert len(found) == 8
 
 
 async def test_a_claim_that_other_cases_do_not_support_is_dropped() -> None:

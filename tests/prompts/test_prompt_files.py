@@ -16,6 +16,7 @@ from persona_agent.agent.chat_prompt import CHAT, ChatInputs, memory_line
 from persona_agent.prompts import (
     CRITIQUE,
     DECIDE,
+    DECIDE_BRIEF,
     DISTIL_FACTS,
     DRAFT_PERSONA,
     PROFILE,
@@ -50,6 +51,7 @@ from persona_agent.prompts.baselines import (
     RewriteInputs,
     baseline_prompts,
 )
+from persona_agent.prompts.clarify import CLARIFY, ClarifyInputs
 from persona_agent.prompts.typed import numbered, resolve, shorten
 from persona_agent.schema import Claim, Episode, Fact, Feedback, Query, Section
 
@@ -78,6 +80,8 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
     fact = Fact(user_id="ana", text=text, sources=("e1",))
     return [
         (DECIDE, DecideInputs(query=query, persona=text, recalled=(case,))),
+        (DECIDE_BRIEF, DecideInputs(query=query, persona=text, recalled=(case,))),
+        (CLARIFY, ClarifyInputs(query=query, persona=text, recalled=(case,))),
         (RESPOND, RespondInputs(query=query, persona=text, recalled=(case,))),
         (DRAFT_PERSONA, DraftInputs(cases=(case,), facts=(fact,), statistics=text)),
         (CRITIQUE, CritiqueInputs(failure=failure, claims=claims, similar=(case,))),

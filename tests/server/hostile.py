@@ -96,6 +96,28 @@ def text_attacks() -> list[str]:
     return [*INJECTIONS, *TECHNICAL]
 
 
+def _called(text: str) -> dict[str, Any]:
+    """Return a conversation in which a text names a tool, fills its arguments and describes it."""
+    call = {"id": text[:60], "type": "function", "function": {"name": text, "arguments": text}}
+    offered = {"type": "function", "function": {"name": text, "description": text}}
+    return {
+        "tools": [offered],
+        "metadata": {"thread": text[:200]},
+        "messages": [
+            {"role": "user", "content": "read the file"},
+            {"role": "assistant", "content": text, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": text[:60], "name": text, "content": text},
+            {"role": "user", "content": [{"type": "text", "text": text}]},
+        ],
+    }
+
+
+def told(episode_id: str, text: str) -> list[dict[str, Any]]:
+    """Return what can be said of an answer, with a text in every field that takes one."""
+    fields = ("comment", "choice", "correction", "edited_answer")
+    return [{"episode_id": episode_id, name: text} for name in fields]
+
+
 def places(text: str) -> list[tuple[str, str, dict[str, Any]]]:
     """Return requests that carry a text where texts are taken: method, path, body."""
     chat = {"model": "scripted", "user": "eve"}
@@ -119,6 +141,7 @@ def places(text: str) -> list[tuple[str, str, dict[str, Any]]]:
             "/v1/memory/episodes",
             {"interactions": [{"query": text, "outcome": text, "metadata": {"file": text[:100]}}]},
         ),
+        ("POST", "/v1/chat/completions", chat | _called(text)),
         ("POST", "/v1/memory/search", {"query": text}),
         ("POST", "/v1/persona/claims", {"text": text[:1000], "scope": text[:400]}),
     ]

@@ -194,12 +194,13 @@ def test_logs_name_nobody_unless_asked(
 ) -> None:
     running = start(config=ServerConfig(anonymous=True, log_text=asked_for))
     with running.client() as api, caplog.at_level(logging.INFO, "persona_agent.server"):
-        turn(api, "I like jazz", user="ana@example.org")
+        told = turn(api, "I like jazz", user="ana@example.org")
         running.stop()
     formatter = JsonFormatter(text=asked_for)
     lines = [formatter.format(record) for record in caplog.records]
     found = next(json.loads(line) for line in lines if "/v1/chat/completions" in line)
     assert (found["status"], found["method"]) == (200, "POST")
+    assert found["turn"] == told["persona"]["turn"]  # what `persona-agent trace` takes
     assert ("ana@example.org" in "".join(lines)) is asked_for
     assert "jazz" not in "".join(lines)
 

@@ -278,6 +278,26 @@ def test_the_atlas_of_a_memory_says_what_it_needs_and_then_is_drawn(data_dir: Pa
     assert "personas by their claims" in markdown(app)
 
 
+def test_the_atlas_of_a_file_learns_the_people_in_it_and_stores_nothing(data_dir: Path) -> None:
+    app = start("page_atlas.py")
+    app = whole(app.radio[0].set_value("A file of histories").run())
+    rows = [
+        {"user": user, "query": f"film {n}, tired", "outcome": liked, "options": ["noir", "comedy"]}
+        for user, liked in (("ana", "noir"), ("bo", "comedy"), ("cy", "noir"))
+        for n in range(10)
+    ]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    app.file_uploader[0].set_value(("few.jsonl", lines[: len(lines) // 2].encode(), "text/plain"))
+    app = settled(click(whole(app.run()), "Draw the map"))
+    assert "line" in app.error[0].value or "at least 3" in app.error[0].value
+    app.file_uploader[0].set_value(("people.jsonl", lines.encode(), "text/plain"))
+    app = settled(click(whole(app.run()), "Draw the map"))
+    assert not app.error
+    assert app.get("plotly_chart")
+    with opened(data_dir) as agent:
+        assert agent.memory.personas.users() == []
+
+
 def test_results_become_tables_and_plots(tmp_path: Path) -> None:
     app = start("page_evidence.py")
     assert "A result is a JSON file" in app.info[0].value

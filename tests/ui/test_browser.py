@@ -5,6 +5,7 @@ Screenshots go to the folder in ``UI_SCREENSHOTS``, where that is set.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -38,6 +39,10 @@ LONG = 120_000
 """Milliseconds for work that loads the embedder on a busy machine."""
 SHOTS = "UI_SCREENSHOTS"
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
+TAGGING = (
+    "Which tag does this movie relate to among the following tags? Just answer with the tag name "
+    "without further explanation."
+)
 NOISE = re.compile(r"Traceback|ERROR|Exception|Uncaught")
 
 pytestmark = [
@@ -245,19 +250,44 @@ def look_around(here: Visit) -> None:
     here.settled()
     here.shot("optimize")
     here.go("Atlas")
+    here.page.get_by_text("A file of histories").click()
+    here.settled()
+    histories = here.page.locator("input[type=file]").first
+    histories.set_input_files(
+        {"name": "people.json", "mimeType": "application/json", "buffer": people()}
+    )
+    here.settled()
     here.press("Draw the map")
     expect(here.page.locator(".js-plotly-plot")).to_be_visible(timeout=LONG)
     here.reads("personas by their claims")
     here.settled()
     here.shot("atlas")
     here.go("Evidence")
+    here.reads("Whether it helps")
+    here.page.get_by_role("tab", name="Result files").click()
     here.reads("A result is a JSON file")
     here.shot("evidence")
+
+
+def people() -> bytes:
+    """Return histories of four people as a file for evaluation, one of them hostile."""
+    users = []
+    for number, name in enumerate(("ana", "bo", "cy", HOSTILE)):
+        favourite = "comedy" if number % 2 else "noir"
+        profile = [
+            {"id": f"{number}-{n}", "description": f"film {n}, quiet", "tag": favourite}
+            for n in range(8)
+        ]
+        asked = f"{TAGGING} tags: [comedy, noir] description: another film, quiet"
+        query = [{"id": f"q{number}", "input": asked, "gold": favourite}]
+        users.append({"user_id": name, "profile": profile, "query": query})
+    return json.dumps(users).encode()
 
 
 def narrow(browser: Browser, app: App) -> None:
     """See every page on a narrow, dark screen: nothing is wider than it."""
     here = visit(browser, app, NARROW, dark=True)
+    here.shot("narrow-try")
     for name in ("Chat", "Persona", "Memory", "Optimize", "Atlas", "Evidence"):
         here.go(name)
         assert fits(here.page), name

@@ -156,9 +156,11 @@ class _Request:
         if self.is_rating:
             return scores
         scores += leaning.from_claims(self.options, self.reading.claims, self._applies)
-        past = [case for case in self._cases if len(case.options) > 1]
-        if past and not self._options_recur(past):
-            scores += leaning.from_choices(self._option_vectors, past, self._embedder)
+        past = [case for case in self._cases if self._among_others(case)]
+        if past:
+            vectors = self._embedder.embed([case.query for case in past])
+            weights = evidence.attention(np.asarray(vectors @ self._query, dtype=np.float64))
+            scores += leaning.from_choices(self._option_vectors, past, weights, self._embedder)
         return scores
 
     def reason(self, best: int) -> str:
@@ -274,6 +276,7 @@ class _Request:
         shown = self._counts is not None or len(self._cases) >= evidence.FEW_SHOWN
         return expected * (evidence.CLAIM_BESIDE_CASES if shown else 1.0)
 
-    def _options_recur(self, past: Sequence[Case]) -> bool:
-        shown = {normalized(option) for case in past for option in case.options}
-        return any(key in shown for key in self._keys)
+    def _among_others(self, case: Case) -> bool:
+        """Tell a choice among options of which ours are not part: it has to be carried over."""
+        shown = {normalized(option) for option in case.options}
+        return len(case.options) > 1 and not shown.issuperset(self._keys)

@@ -14,10 +14,15 @@ import numpy as np
 from persona_agent.errors import ModelCannotError
 from persona_agent.persona.contradiction import ContradictionReader, sentences
 from persona_agent.prompts.lab import (
+    OF_ASSISTANT,
+    OF_USER,
     AssertInputs,
     AssertOutput,
+    CheckInputs,
+    CheckOutput,
     DiscourseInputs,
     DiscourseOutput,
+    DraftConflict,
     ListenInputs,
     ListenOutput,
     MediateInputs,
@@ -56,6 +61,8 @@ def answers(embedder: Embedder) -> dict[str, Callable[[Any], Any]]:
         "lab_discourse": lambda inputs: discourse(inputs, embedder),
         "lab_assert": lambda inputs: assert_(inputs, embedder, reader),
         "lab_mediate": mediate,
+        "reply_check": lambda inputs: check(inputs, reader),
+        "reply_listen": lambda inputs: listen(inputs, embedder, reader),
         **{name: _cannot(what) for name, what in _BEYOND.items()},
     }
 
@@ -136,6 +143,19 @@ def mediate(inputs: MediateInputs) -> MediateOutput:
     own = [line.text for line in inputs.conversation if line.speaker.casefold() == "user"]
     request = " ".join([*own, *inputs.habits]) or NOTHING_TO_SAY
     return MediateOutput(request=request[:4_000], assumptions=inputs.habits)
+
+
+def check(inputs: CheckInputs, reader: ContradictionReader) -> CheckOutput:
+    """Find contradictions by polarity, attributes and topic, whoever the statement is of."""
+    bare = [one.removeprefix(OF_USER).removeprefix(OF_ASSISTANT) for one in inputs.statements]
+    return CheckOutput(
+        contradictions=tuple(
+            DraftConflict(draft=number, statement=place, evidence=one.evidence[:1_000])
+            for number, draft in enumerate(inputs.drafts, 1)
+            for place, one in enumerate(reader.relate(draft, bare), 1)
+            if one.verdict == "contradiction"
+        )
+    )
 
 
 def similarity(

@@ -41,18 +41,28 @@ def from_claims(options: Sequence[str], claims: Sequence[Claim], applies: Array)
     return scores
 
 
-def from_choices(options: Vectors, past: Sequence[Case], embedder: Embedder) -> Array:
+def from_choices(
+    options: Vectors, past: Sequence[Case], weights: Array, embedder: Embedder
+) -> Array:
     """Return log-odds from past choices: nearer to what was chosen than to what was turned down.
 
-    score(o) = PAST_CHOICES * mean over cases of (o . chosen - mean(o . rejected)), centred
+    score(o) = PAST_CHOICES * sum over cases of weight * (o . chosen - max(o . rejected)), centred
+
+    Each option is set beside the one that it is most like among those turned down: of "hot cider"
+    and "frozen slush", a choice of "warm beverage" over "frozen drink" tells which is wanted, and
+    what else was on offer then tells nothing.
+
+    Args:
+        options: (options, dimensions) unit vectors.
+        past: cases with their options.
+        weights: (cases,) how much each case counts; they sum to 1.
+        embedder: of the options of the cases.
     """
     scores = np.zeros(len(options))
-    for case in past:
+    for case, weight in zip(past, weights, strict=True):
         rejected = [option for option in case.options if option != case.outcome]
-        if not rejected:
-            continue
-        vectors = embedder.embed([case.outcome, *rejected])
-        direction = vectors[0] - vectors[1:].mean(axis=0)
-        scores += options @ direction
-    scores *= PAST_CHOICES / max(len(past), 1)
+        if rejected:
+            near = options @ embedder.embed([case.outcome, *rejected]).T
+            scores += weight * (near[:, 0] - near[:, 1:].max(axis=1))
+    scores *= PAST_CHOICES
     return np.asarray(scores - scores.mean(), dtype=np.float64)

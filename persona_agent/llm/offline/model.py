@@ -10,7 +10,7 @@ from typing import Any
 
 from persona_agent.errors import ModelCannotError
 from persona_agent.llm.accounting import AccountedModel
-from persona_agent.llm.offline import baselines, chat, lab_answers, verifying, writing
+from persona_agent.llm.offline import baselines, chat, clarifying, lab_answers, verifying, writing
 from persona_agent.llm.offline.decide import Decider
 from persona_agent.persona import estimate_tokens
 from persona_agent.protocols import (
@@ -43,6 +43,8 @@ class OfflineModel(AccountedModel):
         decider = Decider(embedder)
         self._answers: dict[str, Callable[[Any], Any]] = {
             "decide": decider,
+            "decide_brief": decider,
+            "clarify": lambda inputs: clarifying.clarify(inputs, embedder),
             "respond": lambda inputs: writing.respond(inputs, embedder),
             "draft_persona": writing.draft,
             "critique": lambda inputs: writing.critique(inputs, embedder),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from persona_agent.llm.offline.decide import normalized
 from persona_agent.llm.offline.evidence import CLAIM_APPLIES_AT
@@ -23,6 +23,7 @@ from persona_agent.llm.offline.terms import words
 from persona_agent.persona.render import claim_line, quoted
 from persona_agent.prompts import (
     Case,
+    ConfirmedFact,
     CritiqueInputs,
     CritiqueOutput,
     DistilInputs,
@@ -188,8 +189,16 @@ def distil(inputs: DistilInputs, embedder: Embedder) -> DistilOutput:
         for text in said:
             for sentence in statements_in(text):
                 facts.append(_statement(sentence, number, inputs, embedder))
-    facts.extend(_recurring(inputs))
-    return DistilOutput(facts=tuple(facts))
+    known = {fact.text: number for number, fact in enumerate(inputs.facts, 1)}
+    recurring = _recurring(inputs, set(known))
+    return DistilOutput(
+        facts=(*facts, *(fact for fact in recurring if fact.text not in known)),
+        confirmed=tuple(
+            ConfirmedFact(fact=f"F{known[fact.text]}", sources=fact.sources)
+            for fact in recurring
+            if fact.text in known
+        ),
+    )
 
 
 def _statement(
@@ -210,19 +219,19 @@ def _statement(
     return DistilledFact(text=text, sources=(f"E{number}",), supersedes=supersedes)
 
 
-def _recurring(inputs: DistilInputs) -> list[DistilledFact]:
-    groups: dict[tuple[str, str], list[int]] = {}
-    for number, episode in enumerate(inputs.episodes, 1):
-        if episode.outcome and len(episode.outcome) <= 60:
-            groups.setdefault((episode.query.task_name, episode.outcome), []).append(number)
-    return [
-        DistilledFact(
-            text=f"Often answers {quoted(outcome)} in {task}.",
-            sources=tuple(f"E{number}" for number in numbers),
-        )
-        for (task, outcome), numbers in groups.items()
-        if len(numbers) >= FACT_AFTER
+def _recurring(inputs: DistilInputs, known: Set[str]) -> list[DistilledFact]:
+    """Return which outcomes recur, among new episodes and earlier ones, or were known to."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for letter, episodes in (("E", inputs.episodes), ("P", inputs.earlier)):
+        for number, episode in enumerate(episodes, 1):
+            group = (episode.query.task_name, episode.outcome or "")
+            if 0 < len(group[1]) <= 60 and (letter == "E" or group in groups):
+                groups.setdefault(group, []).append(f"{letter}{number}")
+    found = [
+        DistilledFact(text=f"Often answers {quoted(outcome)} in {task}.", sources=tuple(shown))
+        for (task, outcome), shown in groups.items()
     ]
+    return [fact for fact in found if len(fact.sources) >= FACT_AFTER or fact.text in known]
 
 
 def profile(inputs: ProfileInputs) -> ProfileOutput:

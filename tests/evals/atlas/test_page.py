@@ -66,7 +66,7 @@ def test_texts_cannot_leave_the_page_data(hostile: Atlas) -> None:
     page = render_page(hostile, title=HOSTILE[0])
     tags = Tags(page).found
     assert [tag for tag, _ in tags if tag in {"img", "svg", "a", "iframe", "object"}] == []
-    assert sum(tag == "script" for tag, _ in tags) == 3
+    assert sum(tag == "script" for tag, _ in tags) == 2
     assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
     data = re.search(r'<script type="application/json" id="atlas">(.*?)</script>', page, re.S)
     assert data is not None
@@ -87,16 +87,16 @@ def test_what_plotly_reads_as_markup_is_escaped(hostile: Atlas) -> None:
         for trace in drawn.data:
             assert "<" not in (trace.name or "")
     title = next(one.title for one in colourings(hostile) if "</script>" in one.title)
-    assert "</script><script>" not in render_page(hostile).split("</style>")[1].split("Plotly")[0]
+    assert "</script><script>" not in render_page(hostile).split("</style>")[1]
     assert title in HOSTILE
 
 
-def test_the_page_loads_nothing_and_has_the_library_once(plain: Atlas) -> None:
+def test_the_page_loads_nothing_and_may_not_make_code_of_texts(plain: Atlas) -> None:
     page = render_page(plain)
     for tag, attrs in Tags(page).found:
         assert "src" not in attrs and tag != "link"
     assert "default-src 'none'" in page
-    assert page.count("plotly.js v") <= 1 and 3e6 < len(page) < 7e6
+    assert "unsafe-eval" not in page and len(page) < 100_000
 
 
 def test_points_are_larger_with_more_evidence_and_are_linked(plain: Atlas) -> None:

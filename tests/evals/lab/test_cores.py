@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_agent.evals.lab import divergence, joint, survival, truth, variance
+from persona_agent.evals.lab import divergence, joint, survival, variance
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
-from persona_agent.persona import rsa
+from persona_agent.persona import copying, losses, rsa
 from persona_agent.persona.rerank import without_contradictions
 
 # --- variance -----------------------------------------------------------------------------------
@@ -170,18 +170,18 @@ def test_the_corners_of_the_bullshit_index() -> None:
         ([True, True, False, False], 0, -1),
         ([True, False, True, False], 1, 0),
     ):
-        corner = truth.bullshit_index(said, beliefs)
+        corner = losses.bullshit_index(said, beliefs)
         assert (corner.index, corner.correlation) == pytest.approx((index, correlation))
     for said, believed in (([True] * 4, beliefs), ([True, False] * 2, [0.3] * 4), ([], [])):
-        found = truth.bullshit_index(said, believed)
+        found = losses.bullshit_index(said, believed)
         assert math.isnan(found.index) and math.isnan(found.correlation)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=30))
 def test_the_bullshit_index_ignores_the_sign(pairs: list[tuple[bool, float]]) -> None:
     said, believed = [a for a, _ in pairs], [b for _, b in pairs]
-    found = truth.bullshit_index(said, believed)
-    other = truth.bullshit_index([not a for a in said], believed)
+    found = losses.bullshit_index(said, believed)
+    other = losses.bullshit_index([not a for a in said], believed)
     if math.isnan(found.index):
         assert math.isnan(other.index)
     else:
@@ -204,10 +204,10 @@ def test_parrot_and_generic_both_lose_to_a_good_policy() -> None:
 
 def test_copying_is_a_subsequence_of_a_statement() -> None:
     persona = ["I have two old dogs.", "I sing."]
-    assert joint.copying("well , I have, you know, two old dogs", persona) == 1.0
-    assert joint.copying("two dogs", persona) == pytest.approx(2 / 5)
-    assert joint.copying("", persona) == joint.copying("word", []) == 0.0
-    assert joint.containment("I have two old cats", persona) == pytest.approx(2 / 3)
+    assert copying.copying("well , I have, you know, two old dogs", persona) == 1.0
+    assert copying.copying("two dogs", persona) == pytest.approx(2 / 5)
+    assert copying.copying("", persona) == copying.copying("word", []) == 0.0
+    assert copying.containment("I have two old cats", persona) == pytest.approx(2 / 3)
 
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=8)
@@ -215,9 +215,9 @@ WORDS = st.lists(st.sampled_from("abc"), max_size=8)
 
 @given(WORDS, WORDS)
 def test_the_common_subsequence(first: list[str], second: list[str]) -> None:
-    found = joint.common_subsequence(first, second)
-    assert found == joint.common_subsequence(second, first) <= min(len(first), len(second))
-    assert joint.common_subsequence(first, first + second) == len(first)
+    found = copying.common_subsequence(first, second)
+    assert found == copying.common_subsequence(second, first) <= min(len(first), len(second))
+    assert copying.common_subsequence(first, first + second) == len(first)
 
 
 def test_coherence_of_a_reply_and_of_a_dialogue() -> None:

@@ -26,9 +26,8 @@ from persona_agent.evals.lab import (
 from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.cards import demo_cards, persona_card, read_cards, shown
 from persona_agent.evals.lab.coherence import judge_dialogue, scene_policies
-from persona_agent.evals.lab.consistency import consistency_loss
 from persona_agent.evals.lab.judges import Panel
-from persona_agent.evals.lab.listener import contradicted_twin, flipped
+from persona_agent.evals.lab.page import head_lines
 from persona_agent.evals.lab.people import SCENE, STATEMENTS
 from persona_agent.evals.lab.registry import EXPERIMENTS, choose
 from persona_agent.evals.lab.results import Findings, LabReport, load_report, save_report
@@ -36,8 +35,11 @@ from persona_agent.evals.lab.rubrics import TASKS
 from persona_agent.evals.lab.run import run_experiment, run_lab
 from persona_agent.evals.lab.setup import LabOptions, make_lab
 from persona_agent.evals.lab.speakers import RepairedSpeaker
-from persona_agent.evals.lab.truthfulness import about_itself, bought_with_invention, grounding
+from persona_agent.evals.lab.truthfulness import grounding
 from persona_agent.llm import limit
+from persona_agent.persona.losses import bought_with_invention, consistency_loss
+from persona_agent.persona.own_words import about_itself
+from persona_agent.persona.rivals import contradicted_twin, flipped
 from persona_agent.prompts.lab import SayInputs
 from persona_agent.schema import Claim, Persona, Section
 from persona_agent.settings import Settings
@@ -92,6 +94,42 @@ async def test_drift_by_turn() -> None:
     assert values(found)["survival to the end, plain"] == 0.0
     assert [v.verdict for v in found.verdicts][:3] == ["holds", "contradicts", "invalid"]
     assert not any("one model" in note for note in found.notes)
+
+
+async def test_the_agent_drifts_less_with_its_repairs() -> None:
+    def chat(messages: Any, tools: Any) -> str:
+        return next(replies)
+
+    def user(inputs: Any) -> dict[str, Any]:
+        return {"message": f"Tell me more, {len(inputs.conversation)}."}
+
+    def check(inputs: Any) -> dict[str, Any]:
+        known = next(n for n, one in enumerate(inputs.statements, 1) if "The user: " in one)
+        wrong = [n for n, text in enumerate(inputs.drafts, 1) if "cat" in text]
+        return {"contradictions": [{"draft": n, "statement": known} for n in wrong]}
+
+    said = ["Get a cat.", "Walk the dog.", "A cat!"]
+    candidates = ["Get a cat.", "Walk the dog.", "Cats?"] * 3
+    replies = iter([*said, *candidates])
+    actor = Sampling({"lab_user_turn": user, "decide": {"choice": 1}}, chat=chat)
+    critic = ScriptedModel(
+        {"reply_check": check, "reply_listen": {"speaker": 1},
+         "lab_mediate": lambda inputs: {"request": inputs.conversation[-1].text}},
+        name="critic",
+    )  # fmt: skip
+    judges = ScriptedModel({"reply_check": check}, name="judge")
+    report = await run_lab(
+        bench(actor, judges, cards=(ANA,), critic=critic), choose(["agent-drift"])
+    )
+    (result,) = report.results
+    found = values(result.findings)
+    assert found["prompt-to-line, plain"] == pytest.approx(1 / 3, abs=1e-4)
+    assert found["prompt-to-line, with repairs"] == 1.0
+    assert found["calls a reply, plain"] == 1.0
+    assert (found["calls a reply, with repairs"] or 0) > 5
+    assert result.usage.calls == sum(one.usage().calls for one in (actor, critic, judges)), (
+        "what chat turns cost is part of the experiment's cost"
+    )
 
 
 # --- truth and coherence ------------------------------------------------------------------------
@@ -375,7 +413,7 @@ def test_a_flipped_statement_is_another_one(statement: str) -> None:
 def test_the_twin_differs_in_one_statement() -> None:
     import random
 
-    twin = contradicted_twin(ANA, random.Random(1))
+    twin = contradicted_twin(ANA.statements, random.Random(1))
     assert sum(one not in twin for one in ANA.statements) == 1
 
 
@@ -431,7 +469,9 @@ async def test_a_spent_budget_ends_the_run() -> None:
 async def test_the_whole_lab_offline_says_what_it_cannot() -> None:
     report = await run_lab(bench(items=2, turns=2), EXPERIMENTS)
     unmeasured = {one.name for one in report.results if one.findings.cannot}
-    assert unmeasured == {"commitment", "gym", "gym-published", "fidelity", "simulator", "dnli"}
+    assert unmeasured == {
+        "agent-drift", "commitment", "gym", "gym-published", "fidelity", "simulator", "dnli",
+    }  # fmt: skip
     for one in report.results:
         assert one.findings.figures or one.findings.cannot
         assert all(found.meaning for found in one.findings.figures)
@@ -454,7 +494,35 @@ def test_the_judge_in_a_loss_is_not_the_one_that_reports() -> None:
         make_lab(settings, LabOptions(judges=("a/b", "c/d"), critic="a/b"))
     made = make_lab(settings, LabOptions(judges=("openai/a", "openai/b"), critic="openai/c"))
     assert made.independent and len(made.models) == 2 and made.judges.votes == 3
-    assert not make_lab(settings, LabOptions()).independent
+
+
+def test_one_model_for_everything_has_to_be_the_only_one() -> None:
+    offline, real = Settings(embedder="hash"), Settings(embedder="hash", model="openai/a")
+    assert not make_lab(offline, LabOptions()).independent
+    with pytest.raises(InputError, match="'openai/a' cannot be critic and judge"):
+        make_lab(real, LabOptions())
+    assert not make_lab(real, LabOptions(single_model=True)).independent
+    with pytest.raises(InputError, match="cannot be critic and judge"):
+        make_lab(real, LabOptions(judges=("openai/a", "openai/b"), single_model=True))
+    assert make_lab(real, LabOptions(judges=("openai/b",))).independent
+
+
+def test_a_judge_of_the_optimization_does_not_report() -> None:
+    card = ANA.model_copy(update={"in_loss": ("offline",)})
+    real = Settings(embedder="hash", model="openai/a")
+    with pytest.raises(InputError, match="'offline' cannot be critic and judge"):
+        make_lab(real, LabOptions(judges=("offline",)), [card])
+    make_lab(real, LabOptions(judges=("openai/b",)), [card])
+
+
+async def test_the_report_says_that_one_model_judged_its_own_repairs() -> None:
+    card = ANA.model_copy(update={"in_loss": ("offline",)})
+    report = await run_lab(bench(cards=(card,)), choose(["mediator"]))
+    shown = "\n".join(head_lines(report))
+    assert "offline is inside the repairs and judges them too" in shown
+    assert "a persona was optimized against offline" in shown
+    apart = bench(ScriptedModel(name="actor"), judge(), critic=ScriptedModel(name="critic"))
+    assert "judges them too" not in "\n".join(head_lines(await run_lab(apart, [])))
 
 
 def test_an_unknown_experiment_is_named() -> None:

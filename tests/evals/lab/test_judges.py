@@ -7,13 +7,13 @@ import pytest
 from persona_agent.errors import BudgetExceededError, ModelCannotError
 from persona_agent.evals.lab.consistency import (
     check_lines,
-    evidence_weights,
     line_to_line,
     pairs_in_conflict,
     prompt_to_line,
     verdicts,
 )
 from persona_agent.evals.lab.judges import Opinion, Panel, disagreement, invalid, majority
+from persona_agent.persona.losses import evidence_weights
 from persona_agent.prompts.lab import Line, ListenInputs
 from persona_agent.testing.models import ScriptedModel
 from tests.evals.lab.actors import ANA, FAILS, judge
@@ -92,7 +92,7 @@ def lines(*said: str) -> list[Line]:
 async def test_lines_against_persona_and_own_words() -> None:
     said = ("I have a dog.", "My car is red.", "", "It is not true: my car is red.",
             "Not true: I love tea.")  # fmt: skip
-    checks = await check_lines(Panel((judge(),)), ANA.statements, lines(*said))
+    checks = await check_lines(Panel((judge(),)).relate, ANA.statements, lines(*said))
     assert prompt_to_line(checks) == [1.0, 1.0, None, 1.0, 0.0]
     assert checks[2].problem and checks[3].conflicts == (1,)
     assert line_to_line(checks) == [1.0, None, 0.0, 1.0]
@@ -103,7 +103,7 @@ async def test_lines_against_persona_and_own_words() -> None:
 
 
 async def test_emptiness_is_not_consistent() -> None:
-    checks = await check_lines(Panel((judge(),)), ANA.statements, lines("", "| | |"))
+    checks = await check_lines(Panel((judge(),)).relate, ANA.statements, lines("", "| | |"))
     assert prompt_to_line(checks) == [None, None]
     assert pairs_in_conflict(checks) is None
 

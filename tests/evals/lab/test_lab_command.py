@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from persona_agent.cli.main import main
 from persona_agent.evals.lab.page import markdown_report
-from persona_agent.evals.lab.results import load_report
+from persona_agent.evals.lab.results import (
+    Figure,
+    Findings,
+    LabReport,
+    LabResult,
+    Verdict,
+    load_report,
+    save_report,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +48,33 @@ def test_run_and_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert page.read_text() == markdown_report(report)
     rows = [line for line in page.read_text().splitlines() if line.startswith("| bullshit")]
     assert rows and all(line.count(" | ") == 3 for line in rows)
+
+
+def test_the_page_loads_and_runs_nothing(tmp_path: Path) -> None:
+    hostile = "<script>x</script><b onclick='x'>\"&"
+    findings = Findings(
+        figures=(
+            Figure(name=hostile, value=0.5, ci95=(0.25, 0.75), n=4, meaning=hostile),
+            Figure(name="check: alarms", value=None, n=0, meaning="m", better="lower"),
+            Figure(name="a minus b", value=0.1, n=4, meaning="m"),
+        ),
+        verdicts=(Verdict(item=hostile, verdict="", evidence=hostile),),
+        notes=(hostile,),
+    )
+    report = LabReport(
+        at=datetime(2026, 1, 1, tzinfo=UTC), model=hostile, critic="b", judges=("b",), embedder="e",
+        personas=("ana",), seed=0, seconds=1,
+        results=(LabResult(name="drift", title=hostile, findings=findings),
+                 LabResult(name="gym", title="Gym", findings=Findings(cannot="no"))),
+    )  # fmt: skip
+    out, web = tmp_path / "lab.json", tmp_path / "lab.html"
+    save_report(report, out)
+    assert main(["lab", "report", str(out), "--out", str(web)]) == 0
+    page = web.read_text()
+    assert not re.search(r"<script|<b |\ssrc=|href=[\"'](?!#)|url\(", page)
+    assert page.count("<svg") == 1, "an interval on a scale from 0 to 1 is drawn, no other"
+    assert "not measured: no" in page and "b is inside the repairs and judges them too" in page
+    assert 'href="#gym"' in page and 'id="gym"' in page
 
 
 @pytest.mark.parametrize(

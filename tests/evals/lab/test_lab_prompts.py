@@ -22,9 +22,12 @@ from persona_agent.prompts.lab import (
     MEDIATE,
     REFINE,
     RELATE,
+    REPLY_CHECK,
+    REPLY_LISTEN,
     SAY,
     USER_TURN,
     AssertInputs,
+    CheckInputs,
     DiscourseInputs,
     FlawsInputs,
     GymExemplarsInputs,
@@ -42,7 +45,7 @@ from persona_agent.prompts.lab import (
 from persona_agent.testing.embedder import HashEmbedder
 
 PROMPTS = [pytest.param(prompt, id=prompt.name) for prompt in lab_prompts()]
-OFFLINE_CAN = {RELATE, SAY, LISTEN, DISCOURSE, ASSERT, MEDIATE}
+OFFLINE_CAN = {RELATE, SAY, LISTEN, DISCOURSE, ASSERT, MEDIATE, REPLY_CHECK, REPLY_LISTEN}
 
 
 def filled(text: str) -> list[tuple[TypedPrompt[Any, Any], PromptInputs]]:
@@ -62,6 +65,8 @@ def filled(text: str) -> list[tuple[TypedPrompt[Any, Any], PromptInputs]]:
         (USER_TURN, UserTurnInputs(user=many, intent=text, examples=many, conversation=line)),
         (MEDIATE, MediateInputs(habits=many, conversation=line)),
         (REFINE, RefineInputs(records=(Case(query=text, outcome=text),) * 2)),
+        (REPLY_CHECK, CheckInputs(message=text, drafts=many, statements=many)),
+        (REPLY_LISTEN, ListenInputs(conversation=line, utterance=text, persons=many)),
     ]  # fmt: skip
 
 
@@ -116,6 +121,8 @@ async def test_the_offline_model_answers_or_says_that_it_cannot(
 WRONG = [
     (RELATE, {"relations": [{"statement": 1, "relation": "neutral"}]}, "from 1 to 2"),
     (LISTEN, {"speaker": 3}, "not among"),
+    (REPLY_CHECK, {"contradictions": [{"draft": 3, "statement": 1}]}, "no draft 3"),
+    (REPLY_CHECK, {"contradictions": [{"draft": 1, "statement": 0}]}, "no statement 0"),
     (GYM_QUESTIONS, {"questions": [{"question": "same"}, {"question": "same"}]}, "2 different"),
     (FLAWS, {"flaws": [{"trait": "y", "line": 1, "severity": 1}]}, "not among the traits"),
     (FLAWS, {"flaws": [{"trait": "x", "line": 9, "severity": 1}]}, "no line 9"),

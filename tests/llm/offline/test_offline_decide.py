@@ -250,8 +250,27 @@ def test_leanings() -> None:
     )
     assert from_claims(("tea", "milk"), claims, np.ones(1)) == pytest.approx([0, 0])
     embedder = HashEmbedder()
-    nothing = from_choices(embedder.embed(options), [Case(query="q", outcome="x")], embedder)
+    nothing = from_choices(
+        embedder.embed(options), [Case(query="q", outcome="x")], np.ones(1), embedder
+    )
     assert nothing == pytest.approx([0, 0, 0])
+
+
+def test_a_choice_is_carried_over_to_options_that_are_like_its_own() -> None:
+    embedder = HashEmbedder()
+    options = ("red apple", "red brick", "stone")
+    vectors = embedder.embed(options)
+    past = [
+        Case(query="q", outcome="apple", options=("apple", "brick")),
+        Case(query="q", outcome="brick", options=("apple", "brick")),
+    ]
+    first, second, even = (
+        from_choices(vectors, past, np.array(weights), embedder)
+        for weights in ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
+    )
+    assert first.argmax() == 0 and first.argmin() == 1
+    assert second == pytest.approx(-first)
+    assert even == pytest.approx([0, 0, 0])
 
 
 # --- opinions -----------------------------------------------------------------------------------

@@ -127,6 +127,13 @@ async def test_facts_are_what_the_user_said_and_what_recurs(model: OfflineModel)
         ('Often answers "tea" in drinks.', ("E3", "E4", "E5")),
     ]
     assert found.facts[0].supersedes == ()  # the same again is no contradiction
+    tea = Fact(user_id="ana", text='Often answers "tea" in drinks.', sources=("e0",))
+    once = (episode(7, "q", "tea", "tea", "milk"), episode(8, "q", "milk", "tea", "milk"))
+    milk = tuple(episode(n, "q", "milk", "tea", "milk") for n in (9, 10))
+    inputs = DistilInputs(episodes=once, facts=(tea,), earlier=milk)
+    found = await model.ask(DISTIL_FACTS, inputs)
+    assert [(one.fact, one.sources) for one in found.confirmed] == [("F1", ("E1",))]
+    assert [one.sources for one in found.facts] == [("E2", "P1", "P2")]
 
 
 async def test_profile_and_response(model: OfflineModel) -> None:

@@ -1,0 +1,42 @@
+"""Cases that are about the same: by the rarest words that they share, without an embedder."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from persona_agent.persona.contradiction import stem
+from persona_agent.persona.copying import tokens
+from persona_agent.schema import Episode
+
+
+def telling_cases(texts: Sequence[str], episodes: Sequence[Episode], most: int) -> list[Episode]:
+    """Return at most ``most`` episodes, in time order: half that are about a text, half the latest.
+
+    Every text has its turn in choosing; words shared with a query or its options count by -log of
+    the share of the episodes that have them, so that what all have in common does not count.
+    """
+    if len(episodes) <= most:
+        return list(episodes)
+    words = [_stems(" ".join(_texts(episode))) for episode in episodes]
+    spread = Counter(word for bag in words for word in bag)
+    scores = [
+        [sum(math.log(len(episodes) / spread[word]) for word in bag & wanted) for bag in words]
+        for wanted in map(_stems, texts)
+    ]
+    chosen: list[int] = []
+    while scores and len(chosen) < most // 2:
+        score = scores[len(chosen) % len(scores)]
+        left = [place for place in range(len(episodes)) if place not in chosen]
+        chosen.append(max(left, key=lambda place: (score[place], place)))
+    latest = [place for place in reversed(range(len(episodes))) if place not in chosen]
+    return [episodes[place] for place in sorted([*chosen, *latest[: most - len(chosen)]])]
+
+
+def _texts(episode: Episode) -> tuple[str, ...]:
+    return (episode.query.text, *episode.query.options)
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in tokens(text))

@@ -1,0 +1,177 @@
+"""The search over what is claimed of a user: small edits, each of which has to gain by itself.
+
+A proposed claim is first checked on cases that it was not written from. It enters the pool when it
+gains on the batch whose errors it mends, and the persona when it gains on the later part too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
+from persona_agent.optimizer.judging import Judge
+from persona_agent.optimizer.objective import objective
+from persona_agent.optimizer.pool import Candidate, Pool, merged
+from persona_agent.optimizer.verification import outdated, supported
+from persona_agent.optimizer.watch import Critiqued, Proposed, tell
+from persona_agent.persona import apply_edits
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, Trial
+
+
+class EditSearch:
+    """Looks for edits of one persona. ``best`` is the best so far, ``rejected`` what failed."""
+
+    def __init__(self, best: Candidate, judge: Judge, model: LanguageModel) -> None:
+        self.best = best
+        self.rejected: list[Edit] = []
+        self._judge = judge
+        self._config = judge.config
+        self._model = model
+        self._pool = Pool()
+
+    async def rounds(self) -> None:
+        """Go round until rounds stop helping: simulate, critique, propose, verify, gate."""
+        await self._enter(self.best)
+        idle = 0
+        for epoch in range(self._config.epochs):
+            idle = 0 if await self._round(epoch) else idle + 1
+            if idle >= self._config.patience:
+                break
+
+    async def merge(self) -> None:
+        """Try the best candidate with the edits of one that is good where it is not."""
+        partner = self._pool.partner(self.best)
+        if partner is None:
+            return
+        child = merged(self.best, partner, self._judge.slices.history[-1].at)
+        if child.persona.claims != self.best.persona.claims:
+            await self.accepts("merge", child, self._config.edit_errors)
+
+    async def retire(self) -> None:
+        """Try without each claim that the latest outcomes contradict: tastes change."""
+        history, most = self._judge.slices.history, self._config.verify_cases
+        latest = history[-most:] if most else ()
+        claims, least = self.best.persona.claims, self._config.retire_cases
+        for edit in await outdated(claims, latest, self._model, least=least):
+            persona = self._edited(self.best.persona, edit)
+            child = Candidate(persona, (*self.best.edits, edit))
+            name = f"retire: {words_of(edit)}"
+            if not await self.accepts(name, child, -self._config.harm_errors):
+                self.rejected.append(edit)
+
+    async def accepts(self, name: str, candidate: Candidate, errors: float) -> bool:
+        """Compare a candidate with the best and the generic prompt on the later part; keep it."""
+        later = self._judge.slices.validation
+        trials = await self._judge.trials.of(candidate.persona, later)
+        best = await self._judge.trials.of(self.best.persona, later)
+        generic = await self._judge.trials.of(self._judge.generic, later)
+        if not self._judge.gate(name, trials, best, errors) or not self._judge.gate(
+            f"against generic: {name}", trials, generic, -self._config.harm_errors
+        ):
+            return False
+        credited = credit(candidate.persona, self.best.persona, trials, best)
+        self.best = Candidate(credited, candidate.edits)
+        return True
+
+    # --- one round ------------------------------------------------------------------------------
+
+    async def _round(self, epoch: int) -> bool:
+        """Simulate one batch, learn from its errors; return whether an edit was accepted."""
+        parent = self._pool.parent(epoch)
+        batch = self._batch(epoch, parent.persona.claims)
+        trials = await self._judge.simulated(f"batch {epoch + 1}", parent.persona, batch)
+        train = self._judge.slices.train
+        critiques = await critique_errors(parent.persona, trials, batch, train, self._model)
+        tell(Critiqued(critiques=tuple(critiques)))
+        if not critiques:
+            return False
+        blamed = Candidate(blame(parent.persona, critiques), parent.edits)
+        if parent.edits == self.best.edits:
+            self.best = blamed
+        correct = [e for e, trial in zip(batch, trials, strict=True) if trial.loss == 0]
+        proposed = await propose_edits(
+            blamed.persona,
+            critiques,
+            correct,
+            train,
+            [words_of(edit) for edit in self.rejected],
+            self._model,
+            self._config,
+        )
+        before, parent = self.best.edits, blamed
+        for edit in await self._checked(proposed):
+            parent = await self._try(edit, parent, batch)
+        return self.best.edits != before
+
+    async def _checked(self, proposed: Sequence[Edit]) -> list[Edit]:
+        edits, unsupported = await supported(
+            proposed, self._judge.slices.train, self._config.verify_cases, self._model
+        )
+        self.rejected.extend(unsupported)
+        tell(Proposed(edits=tuple(edits), unsupported=tuple(unsupported)))
+        return edits
+
+    async def _try(self, edit: Edit, parent: Candidate, batch: Sequence[Episode]) -> Candidate:
+        """Return the parent with one more edit where that gains on the batch, else the parent.
+
+        The child becomes the best candidate when it does not lose on validation either.
+        """
+        persona = self._edited(parent.persona, edit)
+        if persona.claims == parent.persona.claims:
+            self.rejected.append(edit)
+            return parent
+        if edit.operation is not EditOperation.DELETE:  # a claim can only help where it is shown
+            persona = showing_claims(persona)
+        child = Candidate(persona, (*parent.edits, edit))
+        name = words_of(edit)
+        trials = await self._judge.trials.of(persona, batch)
+        before = await self._judge.trials.of(parent.persona, batch)
+        if not self._judge.gate(f"minibatch: {name}", trials, before, self._bar(edit, 0.0)):
+            self.rejected.append(edit)
+            return parent
+        await self._enter(child)
+        errors = self._bar(edit, self._config.edit_errors)
+        if await self.accepts(f"validation: {name}", child, errors):
+            return child
+        self.rejected.append(edit)
+        return parent
+
+    def _edited(self, persona: Persona, edit: Edit) -> Persona:
+        at = self._judge.slices.history[-1].at
+        return apply_edits(persona, [edit], cause="optimize", at=at)
+
+    def _bar(self, edit: Edit, errors: float) -> float:
+        """A deletion makes the persona smaller: it need not gain, only do no harm."""
+        return -self._config.harm_errors if edit.operation is EditOperation.DELETE else errors
+
+    async def _enter(self, candidate: Candidate) -> None:
+        """Take a candidate into the pool, scored on the latest training episodes."""
+        episodes = self._judge.slices.train[-self._config.pool_cases :]
+        trials = await self._judge.trials.of(candidate.persona, episodes)
+        self._pool.add(candidate, {one.episode_id: self._cost(one) for one in trials})
+
+    def _cost(self, trial: Trial) -> float:
+        return objective(trial, self._config)
+
+    def _batch(self, epoch: int, claims: Sequence[Claim]) -> Sequence[Episode]:
+        """Return the latest training episodes, a window further back each round.
+
+        Within twice the window, those go first that no claim was written from: what a claim was
+        written from can hardly show where it misleads.
+        """
+        train, size = self._judge.slices.train, self._config.batch_size
+        end = len(train) - epoch * size
+        end = end if end > 0 else len(train)
+        cited = {name for claim in claims for name in claim.evidence}
+        near = train[max(0, end - 2 * size) : end]
+        unseen = [one for one in near if one.id not in cited][-size:]
+        seen = [one for one in near if one.id in cited]
+        chosen = {one.id for one in (*unseen, *seen[max(0, len(seen) + len(unseen) - size) :])}
+        return [one for one in near if one.id in chosen][-size:]
+
+
+def showing_claims(persona: Persona) -> Persona:
+    """Return the persona with a policy that shows its claims."""
+    policy = persona.policy.model_copy(update={"show_claims": True})
+    return persona.model_copy(update={"policy": policy})

@@ -1,0 +1,114 @@
+"""What of the repairs a chat turn has: which are on, who judges in them, and how they are asked.
+
+A repair that fails costs the turn its improvement, never its answer.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from persona_agent.agent.mediate import learn_habits, mediated
+from persona_agent.agent.rerank import Weighed, reply_listener, weigh_replies
+from persona_agent.errors import ModelCannotError
+from persona_agent.memory.nli import CrossEncoderReader
+from persona_agent.persona.contradiction import RelationReader
+from persona_agent.persona.rivals import ANYBODY, contradicted_twin
+from persona_agent.prompts.lab import Line
+from persona_agent.prompts.typed import shorten
+from persona_agent.protocols import LanguageModel
+from persona_agent.schema import Episode, Persona, Section
+from persona_agent.settings import Settings
+
+MOST_CLAIMS = 20
+EARLIER_REPLIES = 10
+LONGEST_REPLY = 400
+HABIT_CASES = 30
+
+Said = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """The repairs of a chat. With the defaults only commitments are kept, which costs no call.
+
+    Attributes:
+        critic: the model that weighs candidates, listens and rewrites requests.
+        reader: finds contradictions in the critic's place, without a call.
+        candidates: how many replies are drawn.
+        listener_votes: of the imaginary listener on each candidate; 0 leaves it out.
+        mediator: whether wishes spread over a thread are rewritten into one request.
+        commitment: whether the agent's words about itself are kept.
+    """
+
+    critic: LanguageModel
+    reader: RelationReader | None = None
+    candidates: int = 1
+    listener_votes: int = 0
+    mediator: bool = False
+    commitment: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings, critic: LanguageModel) -> Repairs:
+        """Return the repairs that the settings switch on; nothing heavy is loaded yet."""
+        return cls(
+            critic=critic,
+            reader=CrossEncoderReader(settings.nli) if settings.nli else None,
+            candidates=settings.candidates,
+            listener_votes=settings.listener_votes,
+            mediator=settings.mediator,
+            commitment=settings.commitment,
+        )
+
+    async def weigh(
+        self,
+        drafts: Sequence[str],
+        *,
+        message: str,
+        persona: Persona,
+        history: Sequence[Said],
+        kept: Sequence[str],
+    ) -> Weighed:
+        """Weigh drafts by the persona's claims and the agent's earlier words. Raises ModelError."""
+        claims = [claim.statement for claim in persona.claims][:MOST_CLAIMS]
+        listener = None
+        if self.listener_votes and claims:
+            twin = contradicted_twin(claims, random.Random(message))
+            persons = (" ".join(claims), twin, ANYBODY)
+            listener = reply_listener(self.critic, persons, self.listener_votes)
+        return await weigh_replies(
+            drafts,
+            critic=self.reader or self.critic,
+            message=message,
+            of_user=claims,
+            of_assistant=own_statements(history, kept),
+            listener=listener,
+        )
+
+    async def request(self, message: str, history: Sequence[Said], habits: Sequence[str]) -> str:
+        """Return what a thread and its latest message ask for. Raises ModelError."""
+        earlier = [Line(speaker=one["role"], text=one["content"]) for one in history]
+        return await mediated(self.critic, [*earlier, Line(speaker="user", text=message)], habits)
+
+    async def habits(self, persona: Persona, episodes: Sequence[Episode]) -> tuple[str, ...]:
+        """Return how a user phrases and omits things; one call where two cases or more are known.
+
+        A model that cannot tell leaves the claims about style. Raises ModelError.
+        """
+        style = [one.statement for one in persona.claims if one.section is Section.STYLE]
+        if len(episodes) < 2:
+            return tuple(style)
+        try:
+            learned = await learn_habits(self.critic, episodes[-HABIT_CASES:])
+        except ModelCannotError:
+            learned = []
+        return tuple(dict.fromkeys([*style, *learned]))
+
+
+def own_statements(history: Sequence[Said], kept: Sequence[str]) -> list[str]:
+    """Return what the agent said before: its latest replies, and what it keeps of older ones."""
+    replies = [one["content"] for one in history if one["role"] == "assistant"]
+    latest = [shorten(one, LONGEST_REPLY) for one in replies[-EARLIER_REPLIES:]]
+    older = [one for one in kept if not any(one in reply for reply in latest)]
+    return [*older, *latest]

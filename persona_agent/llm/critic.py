@@ -1,0 +1,164 @@
+"""What a critic is asked about replies: what they contradict, and whose they are heard to be.
+
+For repairs of a chat turn, the consistency lab, and losses of an optimization alike. The critic
+must not be a model that later reports on the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from persona_agent.persona.contradiction import RelationReader, Verdict
+from persona_agent.persona.losses import listener_loss
+from persona_agent.prompts.lab import (
+    ASSERT,
+    LISTEN,
+    OF_ASSISTANT,
+    OF_USER,
+    RELATE,
+    REPLY_CHECK,
+    AssertInputs,
+    CheckInputs,
+    Line,
+    ListenInputs,
+    ListenOutput,
+    RelateInputs,
+)
+from persona_agent.prompts.template import TypedPrompt
+from persona_agent.protocols import LanguageModel
+
+VOTES = 3
+
+ListenPrompt = TypedPrompt[ListenInputs, ListenOutput]
+"""Asks who of some persons said a line, or for whom of them a reply was written."""
+
+
+async def relations(
+    critic: LanguageModel | RelationReader,
+    utterance: str,
+    statements: Sequence[str],
+    before: Sequence[Line] = (),
+) -> list[Verdict]:
+    """Return how an utterance relates to each statement about its speaker, in order.
+
+    Raises:
+        ModelError: the critic gave no usable answer.
+    """
+    if not statements:
+        return []
+    if isinstance(critic, RelationReader):
+        read = await asyncio.to_thread(critic.relate, utterance, list(statements))
+        return [one.verdict for one in read]
+    inputs = RelateInputs(
+        utterance=utterance, statements=tuple(statements), conversation=tuple(before)
+    )
+    found = {one.statement: one for one in (await critic.ask(RELATE, inputs)).relations}
+    return [found[number].relation for number in range(1, len(statements) + 1)]
+
+
+async def contradictions(
+    critic: LanguageModel | RelationReader,
+    drafts: Sequence[str],
+    *,
+    message: str,
+    of_user: Sequence[str] = (),
+    of_assistant: Sequence[str] = (),
+) -> list[list[str]]:
+    """Return for each draft of a reply the statements that it contradicts; one call for all.
+
+    Args:
+        critic: a model, or a reader of inference, which costs no call.
+        drafts: of the reply to one message.
+        message: of the user.
+        of_user: what is known of the user.
+        of_assistant: what the assistant said earlier.
+
+    Raises:
+        ModelError: the critic gave no usable answer.
+    """
+    bare = [*of_user, *of_assistant]
+    found: list[list[str]] = [[] for _ in drafts]
+    if not bare:
+        return found
+    if isinstance(critic, RelationReader):
+        for place, draft in enumerate(drafts):
+            read = await asyncio.to_thread(critic.relate, draft, bare)
+            pairs = zip(bare, read, strict=True)
+            found[place] = [text for text, one in pairs if one.verdict == "contradiction"]
+        return found
+    marked = [*(OF_USER + one for one in of_user), *(OF_ASSISTANT + one for one in of_assistant)]
+    inputs = CheckInputs(message=message, drafts=tuple(drafts), statements=tuple(marked))
+    for conflict in (await critic.ask(REPLY_CHECK, inputs)).contradictions:
+        found[conflict.draft - 1].append(bare[conflict.statement - 1])
+    return found
+
+
+async def listener_votes(
+    listener: LanguageModel,
+    utterance: str,
+    persons: Sequence[str],
+    *,
+    before: Sequence[Line] = (),
+    votes: int = VOTES,
+    seed: str = "",
+    prompt: ListenPrompt = LISTEN,
+) -> list[int]:
+    """Return how often each person is named; they are shuffled anew for every vote.
+
+    A deterministic listener votes once. ``prompt`` is LISTEN (who said it?) or REPLY_LISTEN (for
+    whom was it written?). Raises ModelError.
+    """
+    order = random.Random(f"{seed}:{utterance}")
+
+    async def vote(places: list[int]) -> int:
+        inputs = ListenInputs(
+            conversation=tuple(before),
+            utterance=utterance,
+            persons=tuple(persons[place] for place in places),
+        )
+        return places[(await listener.ask(prompt, inputs)).speaker - 1]
+
+    orders = [
+        order.sample(range(len(persons)), len(persons))
+        for _ in range(1 if listener.deterministic else votes)
+    ]
+    named = await asyncio.gather(*map(vote, orders))
+    return [named.count(place) for place in range(len(persons))]
+
+
+async def heard_loss(
+    listener: LanguageModel,
+    utterance: str,
+    persons: Sequence[str],
+    *,
+    before: Sequence[Line] = (),
+    votes: int = VOTES,
+    prompt: ListenPrompt = LISTEN,
+) -> float:
+    """Return :func:`~persona_agent.persona.losses.listener_loss` of an utterance of ``persons[0]``.
+
+    Raises:
+        ModelError: the listener gave no usable answer.
+    """
+    counted = await listener_votes(
+        listener, utterance, persons, before=before, votes=votes, prompt=prompt
+    )
+    return listener_loss(counted)
+
+
+async def assertions_and_beliefs(
+    speaker: LanguageModel, statements: Sequence[str], notes: Sequence[str]
+) -> tuple[list[bool], list[float]]:
+    """Return whether each statement is asserted in character, and believed out of it, 0 to 1.
+
+    Two calls a statement, of the model that speaks; for ``truthfulness_loss``. Raises ModelError.
+    """
+    asserted, believed = [], []
+    for statement in statements:
+        inside = AssertInputs(role="in character", notes=tuple(notes), statement=statement)
+        outside = AssertInputs(role="out of character", notes=tuple(notes), statement=statement)
+        asserted.append((await speaker.ask(ASSERT, inside)).answer == "yes")
+        believed.append((await speaker.ask(ASSERT, outside)).probability)
+    return asserted, believed

@@ -1,0 +1,72 @@
+"""What a speaker commits itself to: the sentences of a reply that assert something about itself.
+
+Read by rule, for English: it costs no call. Offers, opinions of the matter, quotations and lists
+are no facts about the speaker, and what is said of the other person is none either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from persona_agent.persona.contradiction import sentences
+
+MOST_KEPT = 30
+LONGEST_KEPT = 200
+SHORT_ANSWER = 12
+"""Words up to which a reply to a question about the speaker is a fact as it stands."""
+
+_FIRST_PERSON = frozenset({"i", "my", "mine", "me", "i'm", "i've", "we", "our"})
+_OTHER = re.compile(r"\b(?:you|your|yours|you're|you've|you'd|you'll)\b", re.IGNORECASE)
+_NO_FACT = re.compile(
+    r"\b(?:I|we)\s*(?:'d|'ll|\s+would|\s+will|\s+can|\s+could|\s+may|\s+might|\s+should|\s+think|"
+    r"\s+suggest|\s+recommend|\s+suppose|\s+guess|\s+believe|\s+hope|\s+see|\s+understand|\s+know|"
+    r"\s+mean|\s+found|\s+looked|\s+checked|\s+am\s+(?:sorry|glad|happy|afraid|sure)|"
+    r"'m\s+(?:sorry|glad|happy|afraid|sure)|\s+(?:do\s+not|don't|cannot|can't)\s+know)\b|"
+    r"\b(?:let|tell|give|send|show)\s+me\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"^\s*(?:[-*>•]|\d+[.)]).*$|```.*?```", re.MULTILINE | re.DOTALL)
+_ASKS_ITSELF = re.compile(
+    r"\b(?:are|were|do|did|have|had|what(?:'s| is| was| are| were)|where|when|who|which|how)\b"
+    r"[^.?!]*\byou(?:r|rs)?\b[^.?!]*\?|\byour\b[^.?!]*\?",
+    re.IGNORECASE,
+)
+_ASKS_FOR_SOMETHING = re.compile(
+    r"\b(?:can|could|would|will|should|shall|recommend|suggest|advise|know|think|have any)\b",
+    re.IGNORECASE,
+)
+
+
+def about_itself(text: str) -> list[str]:
+    """Return the sentences that assert something about the speaker."""
+    return [
+        part
+        for part in sentences(text)
+        if not part.rstrip().endswith("?")
+        and _FIRST_PERSON & {word.strip(".,;!") for word in part.casefold().split()}
+    ]
+
+
+def own_words(message: str, reply: str) -> list[str]:
+    """Return what a reply commits its speaker to, one line each.
+
+    Facts about the speaker in the first person, and the whole of a short answer to a question
+    about the speaker, with that question.
+    """
+    text = " ".join(_QUOTED.sub(" ", reply.replace("\u2019", "'")).split())
+    if _ASKS_ITSELF.search(message) and not _ASKS_FOR_SOMETHING.search(message):
+        words = text.split()
+        if words and len(words) <= SHORT_ANSWER and not text.endswith("?"):
+            asked = " ".join(message.split())
+            return [f'Asked "{asked[:LONGEST_KEPT]}": {text}'[: 2 * LONGEST_KEPT]]
+    return [
+        part[:LONGEST_KEPT]
+        for part in about_itself(text)
+        if not _OTHER.search(part) and not _NO_FACT.search(part)
+    ]
+
+
+def kept(earlier: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:
+    """Return what is kept once more was said: each once, the latest :data:`MOST_KEPT`."""
+    return tuple(dict.fromkeys([*earlier, *said]))[-MOST_KEPT:]

@@ -1,0 +1,90 @@
+"""Whether an optimization is due is found out beside the answers, and no outcome is overlooked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from persona_agent.agent import PersonaAgent
+from persona_agent.errors import StoreUnavailableError
+
+AFTER = 6
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[PersonaAgent]:
+    async with PersonaAgent.open(tmp_path, embedder="hash", optimize_after=AFTER) as opened:
+        yield opened
+
+
+async def supper(agent: PersonaAgent, number: int) -> None:
+    await agent.record("ana", f"supper {number}", "salad", options=["salad", "roast"])
+
+
+async def learned(agent: PersonaAgent) -> bool:
+    for _ in range(500):
+        if await agent.history("ana"):
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_the_last_outcome_of_a_burst_is_judged(
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, may_answer, looked = agent.due, asyncio.Event(), list[str]()
+
+    async def slow(user: str) -> str:
+        looked.append(await look(user))
+        await may_answer.wait()
+        return looked[-1]
+
+    monkeypatch.setattr(agent, "due", slow)
+    await supper(agent, 0)
+    while not looked:
+        await asyncio.sleep(0.01)
+    for number in range(1, AFTER):  # nobody waits for the look that is under way
+        await asyncio.wait_for(supper(agent, number), timeout=10)
+    assert looked == [""]
+    may_answer.set()
+    assert await learned(agent)
+    assert looked == ["", f"{AFTER} new outcomes"]  # one more look for all that came meanwhile
+
+
+async def test_feedback_does_not_wait_either(
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(user: str) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    monkeypatch.setattr(agent, "due", never)
+    told = await agent.record("ana", "supper", response="roast")
+    await asyncio.wait_for(agent.feedback(told, user="ana", outcome="salad"), timeout=10)
+
+
+async def test_a_look_that_fails_does_not_stop_the_next(
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, failures = agent.due, [StoreUnavailableError("for once")]
+
+    async def failing(user: str) -> str:
+        if failures:
+            raise failures.pop()
+        return await look(user)
+
+    monkeypatch.setattr(agent, "due", failing)
+    for number in range(AFTER):
+        await supper(agent, number)
+        await asyncio.sleep(0.01)
+    assert await learned(agent) and not failures
+
+
+async def test_statements_in_a_chat_count_as_well(agent: PersonaAgent) -> None:
+    for number in range(AFTER):
+        await agent.chat("ana", f"I never eat supper number {number}.")
+    assert await learned(agent)
+    assert len((await agent.persona("ana")).claims) == AFTER

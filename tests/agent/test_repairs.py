@@ -1,0 +1,357 @@
+"""The repairs of a chat turn: candidates, the listener, commitments, the mediator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persona_agent import PersonaAgent
+from persona_agent.agent.chat import Chat
+from persona_agent.agent.traces import TRACES_FILE, TraceStore
+from persona_agent.cli.main import main
+from persona_agent.errors import ModelCallError, SettingsError
+from persona_agent.evals.lab.divergence import commitment
+from persona_agent.memory import Memory, open_memory
+from persona_agent.persona.own_words import kept, own_words
+from persona_agent.prompts.lab import CheckInputs, ListenInputs
+from persona_agent.schema import Claim, Episode, Persona, Query, Section, Usage
+from persona_agent.settings import Settings
+from persona_agent.testing import ScriptedModel
+
+
+class Sampling(ScriptedModel):
+    """A scripted model whose equal requests may get different answers."""
+
+    @property
+    def deterministic(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, embedder="hash")
+
+
+@pytest.fixture
+def memory(settings: Settings) -> Iterator[Memory]:
+    opened = open_memory(settings)
+    claims = (
+        Claim(section=Section.VALUES, text="never eats meat", origin="user"),
+        Claim(section=Section.STYLE, text="wants one line", origin="user"),
+    )
+    opened.personas.put(Persona(user_id="ana", claims=claims), expected=None)
+    yield opened
+    opened.close()
+
+
+def conflicts(inputs: CheckInputs) -> dict[str, Any]:
+    """A steak goes against a statement about meat, a changed name against the name given."""
+    found = []
+    for draft, text in enumerate(inputs.drafts, 1):
+        for place, statement in enumerate(inputs.statements, 1):
+            meat = statement.startswith("The user:") and "meat" in statement and "steak" in text
+            name = statement.startswith("The assistant:") and "Bo" in statement and "Kim" in text
+            if meat or name:
+                found.append({"draft": draft, "statement": place, "evidence": text})
+    return {"contradictions": found}
+
+
+def changed(settings: Settings, **changes: Any) -> Settings:
+    return Settings(**{**settings.model_dump(), **changes})
+
+
+# --- candidates ---------------------------------------------------------------------------------
+
+
+async def test_the_draft_that_contradicts_a_claim_is_not_given(
+    memory: Memory, settings: Settings
+) -> None:
+    model = Sampling({"reply_check": conflicts}, chat=["A steak!", "Lentils.", "A rare steak."])
+    chat = Chat(memory, model, changed(settings, candidates=3))
+    turn = await chat.turn("ana", "Dinner?", thread="t")
+    assert turn.text == "Lentils."
+    assert turn.weighed is not None
+    assert (turn.weighed.contradicted, turn.weighed.chosen) == ((1, 0, 1), 1)
+    assert {step: used.calls for step, used in turn.costs.items()} == {
+        "answer": 1, "candidates": 2, "critic": 1}  # fmt: skip
+    assert turn.usage.calls == 4 == model.usage(user_id="ana", purpose="chat").calls
+    (episode,) = memory.episodes.timeline("ana")
+    assert episode.response == "Lentils."
+
+
+async def test_the_draft_that_contradicts_the_agents_own_words_is_not_given(
+    memory: Memory, settings: Settings
+) -> None:
+    model = Sampling({"reply_check": conflicts}, chat=["I am Bo.", "I am Bo.", "I am Kim.", "Bo."])
+    chat = Chat(memory, model, changed(settings, candidates=2))
+    assert (await chat.turn("ana", "Your name?", thread="t")).text == "I am Bo."
+    assert (await chat.turn("ana", "Again: your name?", thread="t")).text == "Bo."
+
+
+async def test_a_streamed_answer_is_shown_once_it_is_chosen(
+    memory: Memory, settings: Settings
+) -> None:
+    model = Sampling({"reply_check": conflicts}, chat=["A steak!", "Lentils."])
+    chat = Chat(memory, model, changed(settings, candidates=2))
+    pieces = [piece async for piece in chat.stream("ana", "Dinner?", thread="t")]
+    assert [piece for piece in pieces if isinstance(piece, str)] == ["Lentils."]
+
+
+async def test_a_critic_that_fails_leaves_the_first_answer_and_says_so(
+    memory: Memory, settings: Settings
+) -> None:
+    model = Sampling({"reply_check": ModelCallError("HTTP 500")}, chat=["One.", "Two."])
+    chat = Chat(memory, model, changed(settings, candidates=2))
+    turn = await chat.turn("ana", "Dinner?", thread="t")
+    assert turn.text == "One." and turn.weighed is None
+    assert turn.problems == ("the candidates were not weighed: HTTP 500",)
+
+
+async def test_a_candidate_that_fails_is_left_out(memory: Memory, settings: Settings) -> None:
+    chats: list[Any] = ["A steak!", ModelCallError("HTTP 500"), "Lentils."]
+    model = Sampling({"reply_check": conflicts}, chat=chats)
+    turn = await Chat(memory, model, changed(settings, candidates=3)).turn(
+        "ana", "Dinner?", thread="t"
+    )
+    assert turn.text == "Lentils." and turn.weighed is not None and turn.weighed.candidates == 2
+
+
+async def test_a_model_that_repeats_itself_has_nothing_to_choose(
+    memory: Memory, settings: Settings
+) -> None:
+    model = ScriptedModel(chat=["Lentils."])
+    turn = await Chat(memory, model, changed(settings, candidates=3)).turn(
+        "ana", "Dinner?", thread="t"
+    )
+    assert turn.usage.calls == 1 and turn.weighed is None
+    assert turn.problems == ("scripted drew no second candidate that differs",)
+
+
+async def test_an_inference_model_judges_without_a_call(memory: Memory, settings: Settings) -> None:
+    from persona_agent.agent.repairs import Repairs
+    from persona_agent.persona.contradiction import Relation
+
+    class Reader:
+        name = "reader"
+
+        def relate(self, utterance: str, statements: Any) -> list[Relation]:
+            wrong = "steak" in utterance
+            return [
+                Relation("contradiction" if wrong and "meat" in one else "neutral", float(wrong))
+                for one in statements
+            ]
+
+    persona = memory.personas.latest("ana")
+    assert persona is not None
+    critic = ScriptedModel()
+    weighed = await Repairs(critic, reader=Reader(), candidates=2).weigh(
+        ["Steak? A steak!", "Soup."], message="Dinner?", persona=persona, history=(), kept=()
+    )
+    assert (weighed.contradicted, weighed.chosen, critic.requests) == ((1, 0), 1, [])
+
+
+async def test_the_trace_tells_what_each_step_cost(
+    memory: Memory,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PERSONA_AGENT_EMBEDDER", "hash")
+    model = Sampling({"reply_check": conflicts}, chat=["A steak!", "Lentils."])
+    turn = await Chat(memory, model, changed(settings, candidates=2)).turn(
+        "ana", "Dinner?", thread="t"
+    )
+    store = TraceStore(settings.data_dir / TRACES_FILE)
+    trace = store.get(turn.episode_id, user_id="ana")
+    store.close()
+    assert trace is not None and trace.costs == turn.costs
+    assert trace.usage == turn.usage == sum(trace.costs.values(), Usage())
+    assert len(trace.claims) == 2 and trace.remembered
+    where = ["--data-dir", str(settings.data_dir)]
+    assert await asyncio.to_thread(main, ["trace", turn.episode_id, *where]) == 0
+    shown = capsys.readouterr().out
+    assert all(step in shown for step in ("answer", "candidates", "critic", "never eats meat"))
+
+
+# --- the listener -------------------------------------------------------------------------------
+
+
+async def test_the_listener_prefers_what_fits_this_user_only(
+    memory: Memory, settings: Settings
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    def heard(inputs: ListenInputs) -> dict[str, Any]:
+        seen.append(inputs.persons)
+        own = inputs.persons.index("never eats meat wants one line")
+        anybody = next(i for i, one in enumerate(inputs.persons) if "nothing is known" in one)
+        return {"reason": "", "speaker": (own if "Lentils" in inputs.utterance else anybody) + 1}
+
+    model = Sampling(
+        {"reply_check": {"contradictions": []}, "reply_listen": heard},
+        chat=["Food is good.", "Lentils."],
+    )
+    chat = Chat(memory, model, changed(settings, candidates=2, listener_votes=2))
+    turn = await chat.turn("ana", "Dinner?", thread="t")
+    assert turn.text == "Lentils."
+    assert turn.weighed is not None and turn.weighed.heard[1] > turn.weighed.heard[0]
+    assert turn.costs["critic"].calls == 1 + 2 * 2
+    assert all(len(persons) == 3 for persons in seen), "the user, a twin, and nobody: no other user"
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"listener_votes": 3}, "PERSONA_AGENT_CANDIDATES"),
+        ({"candidates": 2, "temperature": 0.0}, "PERSONA_AGENT_TEMPERATURE"),
+    ],
+)
+def test_settings_that_do_nothing_are_refused(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        Settings.load(**given)
+
+
+# --- commitment ---------------------------------------------------------------------------------
+
+PETS = ("Rex", "Tom", "Ivy", "Moss", "Fern", "Puck")
+ASKED = "What was the name of your first pet? Answer with the name only."
+
+
+def inventing() -> Callable[..., str]:
+    """Invent another pet every time, unless what was said before is in view."""
+    number = count()
+
+    def answer(messages: Any, tools: Any) -> str:
+        if "first pet" not in messages[-1].content:
+            return "Indeed."
+        said = [pet for pet in PETS if any(pet in one.content for one in messages[:-1])]
+        return said[0] if said else PETS[next(number) % len(PETS)]
+
+    return answer
+
+
+@pytest.mark.parametrize(("keeps", "expected"), [(False, 0.0), (True, 1.0)])
+async def test_commitment_rises_to_one_once_its_own_words_are_kept(
+    memory: Memory, settings: Settings, keeps: bool, expected: float
+) -> None:
+    model = Sampling(chat=inventing())
+    chat = Chat(memory, model, changed(settings, commitment=keeps))
+    answers = []
+    for _ in range(5):
+        answers.append((await chat.turn("ana", ASKED, thread="t")).text)
+        for number in range(11):  # more than the messages that go on into the next turn
+            await chat.turn("ana", f"Remark {number}.", thread="t")
+    assert commitment(answers) == pytest.approx(expected)
+    other = await chat.turn("ana", ASKED, thread="another")
+    assert other.text != answers[0], "what is kept belongs to its thread"
+
+
+async def test_what_is_kept_is_forgotten_with_the_user(tmp_path: Path) -> None:
+    async with PersonaAgent.open(tmp_path, embedder="hash") as agent:
+        model = ScriptedModel(chat=lambda messages, tools: "I come from Ulm.")
+        chat = Chat(agent.memory, model, agent.settings)
+        await chat.turn("ana", "Where are you from?", thread="t")
+        await agent.forget("ana")
+        for number in range(2):
+            await chat.turn("ana", f"Well {number}", thread="t")
+        assert "own_words" not in model.chats[1][0].content
+
+
+@pytest.mark.parametrize(
+    ("message", "reply", "found"),
+    [
+        ("Who are you?", "I am Robin. I grew up by the sea.",
+         ["Asked \"Who are you?\": I am Robin. I grew up by the sea."]),
+        ("Tell me more.", "I grew up by the sea. I can book that for you. I think it rains.",
+         ["I grew up by the sea."]),
+        ("What would you suggest for dinner?", "Soup.", []),
+        ("What is your name?", "What is yours?", []),
+        ("Hm.", "You told me that I should go.\n- I hate mornings\n> I said no", []),
+        ("What is your middle name?", "Ann.", ['Asked "What is your middle name?": Ann.']),
+    ],
+)  # fmt: skip
+def test_facts_about_itself_are_told_from_offers_and_quotations(
+    message: str, reply: str, found: list[str]
+) -> None:
+    assert own_words(message, reply) == found
+
+
+def test_the_latest_are_kept_each_once() -> None:
+    many = [f"I am {number}." for number in range(40)]
+    assert kept(many, ["I am 39.", "I sing."]) == (*many[-29:], "I sing.")
+
+
+# --- the mediator -------------------------------------------------------------------------------
+
+
+def known(memory: Memory, *outcomes: str) -> None:
+    episodes = [
+        Episode(user_id="ana", query=Query(text=f"find something {n}", task="chat"), outcome=one)
+        for n, one in enumerate(outcomes)
+    ]
+    memory.episodes.add(episodes, memory.embedder.embed([one.query.text for one in episodes]))
+
+
+async def test_a_wish_over_several_messages_is_answered_as_one_request(
+    memory: Memory, settings: Settings
+) -> None:
+    known(memory, "a quiet place", "a quiet room")
+    whole = "Find a quiet flat without stairs."
+    model = ScriptedModel(
+        {
+            "lab_refine": {"guidelines": [{"text": "Quiet is meant.", "records": [1, 2]}]},
+            "lab_mediate": {"request": whole, "assumptions": ["quiet"], "open": []},
+        },
+        chat=["Which?", "Here is one.", "Another."],
+    )
+    chat = Chat(memory, model, changed(settings, mediator=True))
+    first = await chat.turn("ana", "find me a flat", thread="t")
+    assert first.request == "" and first.usage.calls == 1
+    turn = await chat.turn("ana", "no stairs", thread="t")
+    assert turn.request == whole
+    assert [one.content for one in model.chats[1][1:]] == [whole], "in a context of its own"
+    asked = model.requests[-1][1].model_dump()
+    assert asked["habits"] == ("wants one line", "Quiet is meant.")
+    assert [line["text"] for line in asked["conversation"]] == [
+        "find me a flat", "Which?", "no stairs"]  # fmt: skip
+    assert {step: used.calls for step, used in turn.costs.items()} == {"mediator": 2, "answer": 1}
+    again = await chat.turn("ana", "cheaper", thread="t")
+    assert again.costs["mediator"].calls == 1, "habits are learned once a thread"
+    stored = [one.query.text for one in memory.episodes.timeline("ana")][-3:]
+    assert stored == ["find me a flat", "no stairs", "cheaper"], "memory holds the user's own words"
+
+
+async def test_a_message_that_stands_alone_goes_on_in_its_thread(
+    memory: Memory, settings: Settings
+) -> None:
+    echo = {"lab_mediate": lambda inputs: {"request": inputs.conversation[-1].text}}
+    model = ScriptedModel(echo, chat=["Hello.", "Bye."])
+    chat = Chat(memory, model, changed(settings, mediator=True))
+    await chat.turn("ana", "hi", thread="t")
+    turn = await chat.turn("ana", "thanks", thread="t")
+    assert turn.request == ""
+    assert [one.content for one in model.chats[1][1:]] == ["hi", "Hello.", "thanks"]
+
+
+async def test_a_mediator_that_fails_leaves_the_message_as_it_is(
+    memory: Memory, settings: Settings
+) -> None:
+    model = ScriptedModel({"lab_mediate": ModelCallError("HTTP 500")}, chat=["Hello.", "Bye."])
+    chat = Chat(memory, model, changed(settings, mediator=True))
+    await chat.turn("ana", "hi", thread="t")
+    turn = await chat.turn("ana", "thanks", thread="t")
+    assert turn.text == "Bye." and turn.problems == ("the request was not rewritten: HTTP 500",)
+
+
+def test_offline_all_repairs_together_answer(tmp_path: Path) -> None:
+    on: dict[str, Any] = {"candidates": 3, "listener_votes": 2, "mediator": True}
+    with PersonaAgent.open(tmp_path, embedder="hash", **on) as agent:
+        agent.record_sync("ana", "Dinner?", "a tomato soup", task="dinner")
+        for text in ("What do I like for dinner?", "And on Friday?"):
+            turn = agent.chat_sync("ana", text, thread="t")
+        assert "tomato soup" in turn.text and turn.problems

@@ -1,0 +1,79 @@
+"""What a change of taste does to the search for a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from persona_agent.optimizer import OptimizerConfig, Search
+from persona_agent.optimizer.judging import Slices
+from persona_agent.protocols import LanguageModel, Vectors
+from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Trial
+from persona_agent.testing import ScriptedModel
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OPTIONS = ("tea", "milk", "juice")
+ERRANDS = 10
+
+
+def changed_mind() -> list[Episode]:
+    """Ten errands, twice in turn; the second time each has another answer."""
+    return [
+        Episode(
+            id=f"e{day:02d}",
+            user_id="ann",
+            query=Query(text=f"errand {day % ERRANDS}", options=OPTIONS, task="t"),
+            outcome="tea" if day < ERRANDS else "milk",
+            at=START + timedelta(days=day),
+        )
+        for day in range(2 * ERRANDS)
+    ]
+
+
+def vectors(user_id: str, ids: Sequence[str]) -> Vectors:
+    errands = np.eye(ERRANDS, dtype=np.float32)
+    return errands[[int(name[1:]) % ERRANDS for name in ids]]
+
+
+async def remembered(
+    persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+) -> list[Trial]:
+    """Memory answers "tea", which is wrong the second time; the generic prompt "milk"."""
+    answer = "tea" if persona.policy.recalled else "milk"
+    return [
+        Trial(episode_id=one.id, answer=answer, loss=float(answer != one.outcome), confidence=0.9)
+        for one in episodes
+    ]
+
+
+async def found(vectors_of: bool) -> Persona:
+    answers = {
+        "draft_persona": {"claims": []},
+        "critique": {"critique": "It was milk."},
+        "propose_edits": {"edits": []},
+    }
+    search = Search(
+        "ann",
+        changed_mind(),
+        evaluate=remembered,
+        model=ScriptedModel(answers),
+        config=OptimizerConfig(),
+        vectors=vectors if vectors_of else None,
+    )
+    return await search.run()
+
+
+async def test_what_overtook_the_memory_does_not_speak_against_memory() -> None:
+    assert (await found(False)).policy == ContextPolicy.generic()
+    heeding = (await found(True)).policy
+    assert heeding.recalled > 0 and heeding.drop_superseded
+
+
+def test_changes_judge_no_policy_but_are_learned_from() -> None:
+    history = changed_mind()
+    slices = Slices.of(history, OptimizerConfig(), {"e12", "e17"})
+    assert {"e12", "e17"}.isdisjoint(one.id for one in slices.replay)
+    assert [*slices.train, *slices.validation] == history
+    assert slices.changed and not Slices.of(history, OptimizerConfig()).changed

@@ -1,0 +1,141 @@
+"""Losses of a persona that does not hold: their ends, and what is missing."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from persona_agent.errors import InputError
+from persona_agent.llm.critic import (
+    assertions_and_beliefs,
+    contradictions,
+    heard_loss,
+    listener_votes,
+    relations,
+)
+from persona_agent.persona.contradiction import Verdict
+from persona_agent.persona.losses import (
+    contradiction_loss,
+    invention_loss,
+    listener_loss,
+    reporting_apart,
+    truthfulness_loss,
+)
+from persona_agent.persona.rivals import contradicted_twin, flipped
+from persona_agent.prompts.lab import REPLY_LISTEN
+from persona_agent.testing import ScriptedModel
+
+
+def test_a_listener_who_cannot_tell_costs_one() -> None:
+    assert listener_loss([2, 2]) == pytest.approx(1.0)
+    assert listener_loss([0, 0, 0]) == pytest.approx(1.0)
+    assert listener_loss([9, 0]) < 0.1 < 1 < listener_loss([0, 9])
+    with pytest.raises(ValueError, match="second person"):
+        listener_loss([3])
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=5))
+def test_one_more_vote_for_the_speaker_costs_less(votes: list[int]) -> None:
+    assert listener_loss([votes[0] + 1, *votes[1:]]) < listener_loss(votes)
+
+
+def test_what_is_invented_is_neither_known_nor_denied() -> None:
+    said: list[list[Verdict | None]] = [
+        ["neutral", "entailment"], ["neutral", "neutral"], ["contradiction", "neutral"]
+    ]  # fmt: skip
+    assert contradiction_loss(said) == pytest.approx(1 / 3)
+    assert invention_loss(said) == pytest.approx(2 / 3)
+    assert contradiction_loss([[None, "neutral"]]) is None
+    assert contradiction_loss([[None, "contradiction"]]) == 1.0
+    assert invention_loss([[None, "entailment"], [None]]) == 0.0
+    assert invention_loss([]) is None
+
+
+def test_lies_cost_more_than_indifference() -> None:
+    beliefs = [0.9, 0.8, 0.1, 0.2]
+    truth = truthfulness_loss([True, True, False, False], beliefs)
+    lies = truthfulness_loss([False, False, True, True], beliefs)
+    assert truth is not None and lies is not None
+    assert truth < 0.05 and lies == pytest.approx(1 - truth)
+    assert truthfulness_loss([True, False, True, False], [0.9, 0.9, 0.1, 0.1]) == pytest.approx(0.5)
+    assert truthfulness_loss([True] * 4, beliefs) is None
+
+
+def test_a_judge_is_in_the_loss_or_reports() -> None:
+    reporting_apart({"a"}, ["b", "c"])
+    with pytest.raises(InputError, match=r"'b'.*reported by another"):
+        reporting_apart(["a", "b"], ["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("statement", "turned"),
+    [
+        ("I love tea.", "I hate tea."),
+        ("never eats meat", "always eats meat"),
+        ("prefers comedies when tired", "avoids comedies when tired"),
+        ("Blue.", "It is not true that blue."),
+        ("", ""),
+    ],
+)
+def test_a_claim_in_the_third_person_is_turned_round_too(statement: str, turned: str) -> None:
+    assert flipped(statement) == turned
+
+
+def test_a_twin_differs_in_one_claim() -> None:
+    twin = contradicted_twin(["likes tea", "likes rain"], random.Random(1))
+    assert twin in ("avoids tea likes rain", "likes tea avoids rain")
+
+
+# --- asking the critic --------------------------------------------------------------------------
+
+
+async def test_the_votes_of_a_listener_are_mapped_back() -> None:
+    def first_is_right(inputs: object) -> dict[str, object]:
+        persons = inputs.persons  # type: ignore[attr-defined]
+        return {"reason": "", "speaker": persons.index("own") + 1}
+
+    class Sampling(ScriptedModel):
+        @property
+        def deterministic(self) -> bool:
+            return False
+
+    model = Sampling({"lab_listen": first_is_right, "reply_listen": first_is_right})
+    assert await listener_votes(model, "hi", ["own", "a", "b"], votes=5) == [5, 0, 0]
+    loss = await heard_loss(model, "hi", ["own", "a"], votes=4, prompt=REPLY_LISTEN)
+    assert loss == pytest.approx(-math.log(4.5 / 5) / math.log(2))
+    assert await listener_votes(ScriptedModel({"lab_listen": first_is_right}), "hi", ["own", "a"]
+                                ) == [1, 0]  # fmt: skip
+
+
+async def test_drafts_are_checked_in_one_call_and_mapped_back() -> None:
+    conflict = {"contradictions": [{"draft": 2, "statement": 3, "evidence": "x"}]}
+    model = ScriptedModel({"reply_check": conflict})
+    found = await contradictions(
+        model, ["a", "b"], message="?", of_user=["u1", "u2"], of_assistant=["said"]
+    )
+    assert found == [[], ["said"]] and len(model.requests) == 1
+    shown = model.requests[0][1].model_dump()["statements"]
+    assert shown == ("The user: u1", "The user: u2", "The assistant: said")
+    assert await contradictions(model, ["a"], message="?") == [[]]
+    assert len(model.requests) == 1, "nothing known, nothing asked"
+
+
+async def test_relations_come_in_the_order_of_the_statements() -> None:
+    answer = {"relations": [{"statement": 2, "relation": "contradiction"},
+                            {"statement": 1, "relation": "entailment"}]}  # fmt: skip
+    model = ScriptedModel({"lab_relate": answer})
+    assert await relations(model, "x", ["a", "b"]) == ["entailment", "contradiction"]
+    assert await relations(model, "x", []) == []
+
+
+async def test_assertions_are_in_character_and_beliefs_out_of_it() -> None:
+    def answer(inputs: object) -> dict[str, object]:
+        inside = inputs.role == "in character"  # type: ignore[attr-defined]
+        return {"answer": "yes" if inside else "no", "probability": 0.9 if inside else 0.2}
+
+    model = ScriptedModel({"lab_assert": answer})
+    assert await assertions_and_beliefs(model, ["a"], ["note"]) == ([True], [0.2])

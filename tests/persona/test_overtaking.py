@@ -1,0 +1,64 @@
+"""Which episodes overtake earlier ones, and which of them show that the user changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from persona_agent.persona.overtaking import first_changes, overtakes
+from persona_agent.schema import Episode, Query
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TEA, NAP = (1.0, 0.0), (0.0, 1.0)
+
+
+def episode(day: int, outcome: str, options: tuple[str, ...] = ("green", "black")) -> Episode:
+    return Episode(
+        id=f"e{day}",
+        user_id="ann",
+        query=Query(text="which?", options=options, task="tea"),
+        outcome=outcome,
+        at=START + timedelta(days=day),
+    )
+
+
+def changes(outcomes: str, places: list[tuple[float, float]] | None = None) -> list[str]:
+    words = {"g": "green", "b": "black"}
+    history = [episode(day, words[one]) for day, one in enumerate(outcomes)]
+    vectors = np.array(places or [TEA] * len(history), dtype=np.float32)
+    return sorted(first_changes(history, vectors))
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "found"),
+    [
+        (episode(1, "black"), episode(0, "green"), True),
+        (episode(1, "green"), episode(0, "green"), False),
+        (episode(0, "black"), episode(1, "green"), False),
+        (episode(1, "black", ("black", "white")), episode(0, "green"), False),
+    ],
+    ids=["another answer", "the same answer", "before it", "not on offer any more"],
+)
+def test_what_overtakes(later: Episode, earlier: Episode, found: bool) -> None:
+    assert overtakes(later, earlier) is found
+
+
+def test_only_the_first_of_another_answer_is_a_change() -> None:
+    assert changes("ggbb") == ["e2"]
+    assert changes("gggg") == []
+
+
+def test_whoever_goes_back_and_forth_is_fickle_and_does_not_change_each_time() -> None:
+    assert changes("gbgbgb") == ["e1"]
+    assert changes("gbbg") == ["e1", "e3"]
+
+
+def test_other_situations_are_left_alone() -> None:
+    assert changes("gb", [TEA, NAP]) == []
+    assert changes("gbb", [TEA, NAP, TEA]) == ["e2"]
+
+
+def test_nothing_is_known_of_nobody() -> None:
+    assert first_changes([], np.zeros((0, 2), dtype=np.float32)) == frozenset()
