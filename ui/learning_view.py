@@ -106,7 +106,7 @@ def score_words(final: GateResult) -> str:
     """Return what the last comparison with generic says, as Markdown."""
     gain = -final.difference
     reach = plots.SURE * (final.standard_error or 0.0)
-    served = "" if final.passed else " The generic prompt was clearly better, so it is served."
+    served = "" if final.passed else " The generic prompt did better, so it is served."
     return (
         f"On {counted(final.episodes, 'replayed interaction')} the score is "
         f"**{1 - final.candidate_loss:.2f}** with the persona and "

@@ -79,13 +79,12 @@ def _claim(agent: PersonaAgent, user: str, claim: Claim, episodes: dict[str, Epi
     key = f"of {user} {claim.id}"
     with st.container(border=True, gap="xsmall"):
         literal(claim.statement)
+        if claim.helpful or claim.harmful:
+            times = counted(claim.harmful, "time")
+            st.caption(f"In simulations it helped {claim.helpful}, misled {times}.")
         with st.container(horizontal=True, vertical_alignment="center"):
             if claim.protected:
                 st.badge("pinned" if claim.pinned else "your own words", color="blue")
-            if claim.helpful or claim.harmful:
-                st.caption(
-                    f"in simulations it helped {claim.helpful}, misled {claim.harmful} times"
-                )
             pin = "Release" if claim.pinned else "Pin"
             if st.button(pin, key=f"pin {key}", type="tertiary", icon=":material/keep:"):
                 _change(

@@ -33,7 +33,7 @@ _GATES = {
 _GATE_STARTS = {
     "minibatch: ": "on its own batch: ",
     "validation: ": "on later interactions: ",
-    "against generic: ": "against generic: ",
+    "against generic: validation: ": "against generic: ",
 }
 ARMS = {"generic": STYLES["generic"], "with the persona": STYLES["persona+alignment"]}
 

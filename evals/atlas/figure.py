@@ -20,6 +20,7 @@ from persona_agent.evals.atlas.look import (
 from persona_agent.evals.atlas.records import Atlas
 
 MANY_LINES = 300
+NAMED = 40
 HEIGHT = 620
 LINE = "rgba(138,145,153,0.45)"
 
@@ -141,10 +142,14 @@ def _trace(drawn: Any, shown: Sequence[int]) -> Any:
 
 def _marks(atlas: Atlas, rows: Sequence[int]) -> dict[str, Any]:
     points = [atlas.points[row] for row in rows]
+    few = atlas.users <= NAMED
     return {
         "x": [point.x for point in points],
         "y": [point.y for point in points],
-        "mode": "markers",
+        "mode": "markers+text" if few else "markers",
+        "text": [safe(short(point.name, 28)) for point in points] if few else None,
+        "textposition": "top center",
+        "cliponaxis": False,
         "hovertext": [hover_text(point, cluster_name(atlas, point)) for point in points],
         "hoverinfo": "text",
         "customdata": [point.user_id for point in points],

@@ -137,10 +137,14 @@ def caption(atlas: Atlas) -> str:
     """Return in a sentence what the map is."""
     maps = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
     by = "their claims" if atlas.space == "claims" else "their answers to the same questions"
-    groups = "clusters" if atlas.stable else "regions (no number of clusters is stable)"
+    found = len(atlas.clusters)
+    groups = ("cluster" if atlas.stable else "region") + ("" if found == 1 else "s")
+    doubt = "" if atlas.stable else " (no number of clusters is stable)"
+    silent = sum(point.latest and point.x is None for point in atlas.points)
+    without = f"; {silent} with nothing that sets them apart are not shown" if silent else ""
     return (
-        f"{atlas.users:,} personas by {by}, {maps[atlas.map]}; colours: "
-        f"{len(atlas.clusters)} {groups}"
+        f"{atlas.users:,} personas by {by}, {maps[atlas.map]}; colours: {found} {groups}{doubt}"
+        f"{without}"
     )
 
 

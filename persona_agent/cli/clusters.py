@@ -243,7 +243,7 @@ def _figures(verdict: Verdict) -> Table:
 
     table = Table(
         title=f"{verdict.users} users, {verdict.draws} x 2 halves of {verdict.half} episodes; "
-        f"{verdict.left_out} users left out",
+        f"left out for too short a history: {verdict.left_out}",
         caption="AUC: chance that a distance between users exceeds one within; ARI: agreement of "
         "clusters, 0 is chance",
         box=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ async def remembered(
 
 
 async def found(vectors_of: bool) -> Persona:
-    answers = {
+    answers: dict[str, Any] = {
         "draft_persona": {"claims": []},
         "critique": {"critique": "It was milk."},
         "propose_edits": {"edits": []},
