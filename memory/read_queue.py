@@ -14,16 +14,19 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-TOGETHER_SECONDS = 0.005
-"""After this time, the reads of a batch that have not begun go on in threads of their own."""
+TOGETHER_SECONDS = 0.02
+"""How often a batch is looked at while it runs."""
+
+FEWEST = 4
+"""Where fewer reads than this ended since the last look, the others get threads of their own."""
 
 
 class ReadQueue:
     """Runs reads in threads. To be used from any number of event loops.
 
     Reads of one turn of a loop are run one after the other, in their order, by one thread. Slow
-    ones (a large user's first recall, a server) hold up the others for no longer than
-    ``TOGETHER_SECONDS``. What one read raises is its own caller's alone; one whose caller is
+    ones (a large user's first recall, a server: some milliseconds) hold up the others for no longer
+    than ``TOGETHER_SECONDS``. What one read raises is its own caller's alone; one whose caller is
     cancelled before it begins is not run.
     """
 
@@ -66,9 +69,21 @@ class _Batch:
 
     def send(self) -> None:
         """Begin; results are told on the loop."""
-        later = self._loop.call_later(TOGETHER_SECONDS, self._spread)
-        trip = self._trip()
-        trip.add_done_callback(lambda _: later.cancel())
+        self._look_later(len(self.waiting))
+        self._trip().add_done_callback(lambda _: self._look.cancel())
+
+    def _look_later(self, waiting: int) -> None:
+        self._look = self._loop.call_later(TOGETHER_SECONDS, self._looked, waiting)
+
+    def _looked(self, before: int) -> None:
+        """Tell what has ended, and see that slow reads do not hold up the others."""
+        waiting = len(self.waiting)
+        if before - waiting >= FEWEST:
+            self._look_later(waiting)
+        else:
+            for _ in range(waiting):
+                self._trip()
+        self._tell()
 
     def _trip(self) -> asyncio.Future[None]:
         try:
@@ -96,12 +111,6 @@ class _Batch:
                 self._ended.append((read, None, error))
             else:
                 self._ended.append((read, result, None))
-
-    def _spread(self) -> None:
-        """Run what is still waiting in as many threads as there are."""
-        for _ in range(len(self.waiting)):
-            self._trip()
-        self._tell()
 
     def _tell(self) -> None:
         while self._ended:

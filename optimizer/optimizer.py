@@ -15,6 +15,7 @@ from persona_agent.persona import diff
 from persona_agent.prompts import (
     CRITIQUE,
     DECIDE,
+    DECIDE_BRIEF,
     DRAFT_PERSONA,
     PROPOSE_EDITS,
     RESPOND,
@@ -111,7 +112,15 @@ class PersonaOptimizer:
         outcomes: int,
     ) -> Revision:
         changed = current is None or not diff(current, found).empty
-        prompts = (DECIDE, RESPOND, DRAFT_PERSONA, CRITIQUE, PROPOSE_EDITS, VERIFY_CLAIMS)
+        prompts = (
+            DECIDE,
+            DECIDE_BRIEF,
+            RESPOND,
+            DRAFT_PERSONA,
+            CRITIQUE,
+            PROPOSE_EDITS,
+            VERIFY_CLAIMS,
+        )
         return Revision(
             user_id=user_id,
             from_version=(current or search.draft or found).version,

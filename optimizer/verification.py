@@ -11,6 +11,9 @@ from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Edit, EditOperation, Episode
 from persona_agent.schema.base import Record
 
+SEVERAL = 3
+"""Cases that a claim must rest on to be tried where no other case speaks of it."""
+
 
 class Support(Record):
     """Ids of the episodes that support and contradict one statement."""
@@ -22,6 +25,11 @@ class Support(Record):
     def holds(self) -> bool:
         """Whether more cases support than contradict; none at all is no support."""
         return len(self.supports) > len(self.contradicts)
+
+    @property
+    def refutes(self) -> bool:
+        """Whether there are cases that contradict, and no more that support."""
+        return bool(self.contradicts) and not self.holds
 
 
 async def verify(
@@ -57,15 +65,21 @@ async def supported(
     """Split edits into those whose wording other cases support, and the rest.
 
     Each edit is checked on ``most`` episodes that none of them rests on, see :func:`cases_for`. A
-    deletion claims nothing, so there is nothing to check. When the check cannot be made (no such
-    episode, or no usable answer) the edits are left to the gates.
+    deletion claims nothing, so there is nothing to check. An edit that names every case about it
+    leaves none that could support it: where the others are silent it passes if it rests on
+    SEVERAL. When the check cannot be made (no such episode, or no usable answer) the edits are
+    left to the gates.
     """
     claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
     others = cases_for(claiming, history, most)
     found = await verify([edit.statement for edit in claiming], others, model)
     if found is None:
         return list(edits), []
-    failed = [edit for edit, support in zip(claiming, found, strict=True) if not support.holds]
+    failed = [
+        edit
+        for edit, support in zip(claiming, found, strict=True)
+        if support.refutes or (not support.holds and len(edit.evidence) < SEVERAL)
+    ]
     return [edit for edit in edits if edit not in failed], failed
 
 

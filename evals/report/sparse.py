@@ -8,16 +8,17 @@ from persona_agent.evals.arms.sparse import SPARSE
 from persona_agent.evals.report.tables import ABSENT, Table, labels_of, online_tokens
 from persona_agent.evals.scores.pooling import Gain, compare_pooled
 from persona_agent.evals.scores.results import EvalResult
-from persona_agent.evals.scores.scoring import BASELINE
+from persona_agent.persona.render import estimate_tokens
+from persona_agent.prompts import DECIDE, DECIDE_BRIEF
 
 RIVAL = "rag+stats"
 MARGIN = 0.02
 """Loss by which the sparse setting may be worse and still count as no worse."""
 
 SPARSE_TEXT = (
-    f"{SPARSE} recalls at most one episode. It counts as no worse than {RIVAL} where the 95 % "
-    f"interval of the gain lies above {-100 * MARGIN:g} points. What is about the user is what a "
-    f"prompt holds beyond that of {BASELINE}: instruction, query and options are alike in all."
+    f"{SPARSE} recalls at most one episode and asks in few words. It counts as no worse than "
+    f"{RIVAL} where the 95 % interval of the gain lies above {-100 * MARGIN:g} points. The last "
+    f"column is the share there would be if {RIVAL} were asked in as few words."
 )
 
 
@@ -39,7 +40,7 @@ def sparse_table(results: Sequence[EvalResult], tested: Sequence[EvalResult]) ->
         "prompt tokens",
         f"of {RIVAL}",
         "share",
-        "share of what is about the user",
+        "share, both asked briefly",
     )
     return Table(f"{SPARSE} against {RIVAL}", columns, tuple(rows))
 
@@ -59,9 +60,7 @@ def _verdict(gain: Gain) -> str:
 
 def _tokens(result: EvalResult) -> tuple[str, str, str, str]:
     lean, rich = online_tokens(result, SPARSE), online_tokens(result, RIVAL)
+    saved = estimate_tokens(DECIDE.text) - estimate_tokens(DECIDE_BRIEF.text)
+    alike = f"{lean / (rich - saved):.0%}" if rich > saved else ABSENT
     share = f"{lean / rich:.0%}" if rich else ABSENT
-    about = ABSENT
-    if BASELINE in result.arms:
-        shared = online_tokens(result, BASELINE)
-        about = f"{(lean - shared) / (rich - shared):.0%}" if rich > shared else ABSENT
-    return f"{lean:.0f}", f"{rich:.0f}", share, about
+    return f"{lean:.0f}", f"{rich:.0f}", share, alike

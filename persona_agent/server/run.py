@@ -22,7 +22,7 @@ SECONDS_BETWEEN_THREADS = 0.0005
 Python's 5 ms would be added to a turn again and again: the loop lets go with every piece it sends.
 """
 COLLECT_AFTER = (20_000, 20, 50)
-"""Objects that come before Python looks for cycles; its own 700 cost about a tenth of a turn."""
+"""Objects that come before Python looks for cycles, so that it does so seldom in a turn."""
 BACKLOG = 2048
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from persona_agent.agent import PersonaAgent
+from persona_agent.evals.atlas import sources
 from persona_agent.evals.demo import split_demo_users
 from persona_agent.schema import Persona
 from tests.ui.conftest import (
@@ -276,6 +277,16 @@ def test_the_atlas_of_a_memory_says_what_it_needs_and_then_is_drawn(data_dir: Pa
     assert not app.error
     assert app.get("plotly_chart")
     assert "personas by their claims" in markdown(app)
+
+
+def test_the_atlas_of_the_invented_people_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    histories, names = sources.demo_histories()
+    few = {user: histories[user][:10] for user in [*histories][:3]}  # ten whole ones take long
+    monkeypatch.setattr(sources, "demo_histories", lambda: (few, names))
+    app = settled(click(start("page_atlas.py"), "Draw the map"))
+    assert not app.error
+    assert app.get("plotly_chart")
+    assert "3 personas by their claims" in markdown(app)
 
 
 def test_the_atlas_of_a_file_learns_the_people_in_it_and_stores_nothing(data_dir: Path) -> None:
