@@ -16,9 +16,10 @@ _LINE = 400
 
 
 class ChatInputs(PromptInputs):
-    """The message, the rendered persona, and what was recalled, one line each, best first."""
+    """The message, the rendered persona, and what was recalled, one line each, oldest first."""
 
     message: str
+    today: str = ""
     persona: str = ""
     memories: tuple[str, ...] = ()
 
@@ -27,6 +28,7 @@ class ChatInputs(PromptInputs):
         return {
             "persona": self.persona or NOTHING,
             "memories": "\n".join(self.memories) or NOTHING,
+            "today": self.today or "not known",
             "message": self.message,
         }
 
@@ -47,11 +49,12 @@ CHAT = TypedPrompt("chat", ChatInputs, ChatReply)
 CHAT_KEPT = TypedPrompt("chat_kept", KeptInputs, ChatReply)
 
 
-def memory_line(episode: Episode) -> str:
+def memory_line(episode: Episode, *, thread: str | None = None) -> str:
     """Return an episode on one line: what was asked, and what the user made of the answer.
 
     An answer that the user neither kept nor judged is left out: it is the assistant's own guess,
-    and shown again it would look like something the user said.
+    and shown again it would look like something the user said. In the ``thread`` that is under way
+    it is shown as the assistant's own, which it must not lose sight of.
     """
     query = shorten(episode.query.text, _LINE)
     start = f"- {episode.at.date().isoformat()} ({shorten(episode.query.task_name, 60)}) {query}"
@@ -64,6 +67,9 @@ def memory_line(episode: Episode) -> str:
     if said and said.thumb and episode.response:
         judged = "liked" if said.thumb > 0 else "disliked"
         return f"{start} (the user {judged} this answer: {shorten(episode.response, 300)}){comment}"
+    if thread is not None and episode.metadata.get("thread") == thread and episode.response:
+        own = shorten(episode.response, 200)
+        return f"{start} (earlier in this conversation; you answered: {own}){comment}"
     return f"{start}{comment}"
 
 

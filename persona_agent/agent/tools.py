@@ -184,7 +184,7 @@ def _fact_lookup(memory: Memory) -> ChatTool:
             order = np.argsort(-(vectors[1:] @ vectors[0]), kind="stable")
             return [f"- {shorten(facts[place], 500)}" for place in order[:8]]
 
-        return "\n".join(await asyncio.to_thread(rank)) or "no facts are known of this user yet"
+        return "\n".join(await asyncio.to_thread(rank)) or "nothing is known beyond the persona"
 
     return _tool(
         "lookup_facts",

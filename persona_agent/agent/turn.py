@@ -162,10 +162,15 @@ class Steps:
         def gather() -> Turn:
             context = self._contexts.build(turn.persona, turn.query, vector=vector)
             recalled = self._with_other_tasks(turn, vector, context.recalled)
+            own_thread = turn.thread if self.repairs.commitment else None
             inputs = ChatInputs(
                 message=turn.request or turn.text,
+                today=turn.at.date().isoformat(),
                 persona=context.persona_text,
-                memories=tuple(memory_line(one.episode) for one in recalled),
+                memories=tuple(
+                    memory_line(one.episode, thread=own_thread)
+                    for one in sorted(recalled, key=lambda one: one.episode.at)
+                ),
             )
             said = () if turn.request else turn.history
             earlier = [ChatMessage(role=one["role"], content=one["content"]) for one in said]
@@ -354,7 +359,7 @@ class Steps:
 def keep(history: Sequence[Said]) -> tuple[Said, ...]:
     """Return the end of a conversation that goes on into the next turn, in whole exchanges.
 
-    Older messages are not lost: every exchange is an episode and can be recalled.
+    Older messages are not lost: every exchange is an episode, and is recalled with its answer.
     """
     kept = tuple(history[-MESSAGES_KEPT:])
     while len(kept) > 2 and sum(len(said["content"]) for said in kept) > CHARACTERS_KEPT:

@@ -15,6 +15,8 @@ MOST_KEPT = 30
 LONGEST_KEPT = 200
 SHORT_ANSWER = 12
 """Words up to which a reply to a question about the speaker is a fact as it stands."""
+LONGEST_ANSWER = 30
+"""Words up to which the first sentence of a longer one is kept."""
 
 _FIRST_PERSON = frozenset({"i", "my", "mine", "me", "i'm", "i've", "we", "our"})
 _OTHER = re.compile(r"\b(?:you|your|yours|you're|you've|you'd|you'll)\b", re.IGNORECASE)
@@ -36,6 +38,8 @@ _ASKS_FOR_SOMETHING = re.compile(
     r"\b(?:can|could|would|will|should|shall|recommend|suggest|advise|know|think|have any)\b",
     re.IGNORECASE,
 )
+_ASKS_THE_NAME = re.compile(r"\b(?:should|shall|can|may|do) (?:I|we) call you\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"^(?:before that|after that|then|besides|also|and|but|so)\b", re.IGNORECASE)
 
 
 def about_itself(text: str) -> list[str]:
@@ -51,20 +55,28 @@ def about_itself(text: str) -> list[str]:
 def own_words(message: str, reply: str) -> list[str]:
     """Return what a reply commits its speaker to, one line each.
 
-    Facts about the speaker in the first person, and the whole of a short answer to a question
-    about the speaker, with that question.
+    For a question about the speaker, the whole of a short answer or the first sentence of a longer
+    one, with the question. Else the facts in the first person that stand by themselves.
     """
     text = " ".join(_QUOTED.sub(" ", reply.replace("\u2019", "'")).split())
-    if _ASKS_ITSELF.search(message) and not _ASKS_FOR_SOMETHING.search(message):
-        words = text.split()
-        if words and len(words) <= SHORT_ANSWER and not text.endswith("?"):
+    if _asks_itself(message):
+        short = len(text.split()) <= SHORT_ANSWER and not text.endswith("?")
+        parts = [text] if short else sentences(text)
+        said = next((part for part in parts if not part.rstrip().endswith("?")), "")
+        if said and len(said.split()) <= LONGEST_ANSWER:
             asked = " ".join(message.split())
-            return [f'Asked "{asked[:LONGEST_KEPT]}": {text}'[: 2 * LONGEST_KEPT]]
+            return [f'Asked "{asked[:LONGEST_KEPT]}": {said.strip()}'[: 2 * LONGEST_KEPT]]
     return [
         part[:LONGEST_KEPT]
         for part in about_itself(text)
-        if not _OTHER.search(part) and not _NO_FACT.search(part)
+        if not (_OTHER.search(part) or _NO_FACT.search(part) or _GOES_ON.search(part.strip()))
     ]
+
+
+def _asks_itself(message: str) -> bool:
+    if _ASKS_THE_NAME.search(message):
+        return True
+    return bool(_ASKS_ITSELF.search(message)) and not _ASKS_FOR_SOMETHING.search(message)
 
 
 def kept(earlier: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:

@@ -270,6 +270,10 @@ async def test_what_is_kept_is_forgotten_with_the_user(tmp_path: Path) -> None:
         ("Tell me more.", "I grew up by the sea. I can book that for you. I think it rains.",
          ["I grew up by the sea."]),
         ("What would you suggest for dinner?", "Soup.", []),
+        ("Hello! What should I call you?", "Call me Arthur, if you'd like a name. I can help.",
+         ["Asked \"Hello! What should I call you?\": Call me Arthur, if you'd like a name. "
+          "I can help."]),
+        ("How was it?", "Before that I had nothing to eat.", []),
         ("What is your name?", "What is yours?", []),
         ("Hm.", "You told me that I should go.\n- I hate mornings\n> I said no", []),
         ("What is your middle name?", "Ann.", ['Asked "What is your middle name?": Ann.']),

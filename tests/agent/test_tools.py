@@ -87,7 +87,7 @@ async def test_memory_search_keeps_to_the_user_and_the_limit(memory: Memory) -> 
 
 async def test_facts_are_looked_up_by_topic(memory: Memory) -> None:
     box = Toolbox(built_in_tools(memory, wikipedia=False, timeout=5))
-    assert "no facts are known" in await run(box, "lookup_facts", topic="trains")
+    assert "nothing is known beyond the persona" in await run(box, "lookup_facts", topic="trains")
     for user, text in [("ana", "Owns a cat."), ("ana", "Likes slow trains."), ("ben", "Flies.")]:
         memory.facts.add([Fact(user_id=user, text=text, sources=("e1",))])
     text = await run(box, "lookup_facts", topic="slow trains")
@@ -149,6 +149,9 @@ def episode(**fields: Any) -> Episode:
 
 def test_a_memory_is_one_line_and_says_what_the_user_made_of_it() -> None:
     assert memory_line(episode()) == "- 2026-03-01 (text) tea or not"
+    here = episode(response="guess", metadata={"thread": "t"})
+    assert "you answered: guess" in memory_line(here, thread="t")
+    assert "guess" not in memory_line(here, thread="u")
     assert memory_line(episode(response="guess")) == "- 2026-03-01 (text) tea or not"
     assert memory_line(episode(outcome="tea")) == "- 2026-03-01 (text) tea or not -> tea"
     liked = episode(response="tea", feedback=Feedback(thumb=1, comment="warm"))
