@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from persona_agent.errors import EmbedderMismatchError, InputError, StoreDamagedError
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Feedback
+from persona_agent.schema import Episode, Feedback, Query
 from persona_agent.schema.base import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -26,6 +26,7 @@ UNKNOWN_OUTCOME = 0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNIT_TOLERANCE = 1e-3
+_GIVEN: dict[frozenset[str], set[str]] = {}
 _new = object.__new__
 _set = object.__setattr__  # records are frozen
 
@@ -76,6 +77,25 @@ def copied(episode: Episode) -> Episode:
     values = episode.__dict__.copy()
     values["metadata"] = values["metadata"].copy()
     return unchecked(Episode, values, episode.__pydantic_fields_set__)
+
+
+def shared(episode: Episode, user_id: str) -> Episode:
+    """Return the episode in half the memory: what is equal in many of them is there once.
+
+    Of a record's memory a large part is the set of the names of its fields that were given; nothing
+    changes it on a record that is frozen.
+    """
+    query = episode.query
+    values = episode.__dict__ | {
+        "user_id": user_id,
+        "query": unchecked(Query, query.__dict__, _names(query)),
+    }
+    return unchecked(Episode, values, _names(episode))
+
+
+def _names(record: Record) -> set[str]:
+    given = record.__pydantic_fields_set__
+    return _GIVEN.setdefault(frozenset(given), given)
 
 
 def unchecked(kind: type[RecordT], values: dict[str, object], given: set[str]) -> RecordT:

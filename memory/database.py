@@ -15,7 +15,7 @@ Migrations = Sequence[Sequence[str]]
 
 _BUSY_SECONDS = 10.0
 PAGE_BYTES = 16_384  # an episode with its vector stays on one page of a WITHOUT ROWID table
-_CACHE_KIB = 32 * 1024  # large batches over many users would spill out of the default of 2 MB
+_CACHE_KIB = 8 * 1024  # large batches over many users would spill out of the default of 2 MB
 _CHECKPOINT_PAGES = 4_000  # 64 MB of log
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 

@@ -18,6 +18,7 @@ from persona_agent.errors import (
     StoreDamagedError,
     StoreUnavailableError,
 )
+from persona_agent.memory.persona_cache import PersonaCache
 from persona_agent.schema import Persona, Revision
 from persona_agent.schema.base import Record
 
@@ -80,6 +81,7 @@ class SQLPersonaStore:
             StoreUnavailableError: it cannot be reached or written.
             StoreDamagedError: the file is not a database.
         """
+        self._cache: PersonaCache | None = None
         url = _url(url_or_path)
         self._place = url.render_as_string(hide_password=True)
         with self._explained():
@@ -94,6 +96,8 @@ class SQLPersonaStore:
                 # Not create_all: it looks first, and another process may be faster.
                 for table in _TABLES.sorted_tables:
                     connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+            if url.get_backend_name() == "sqlite" and Path(url.database or "").is_file():
+                self._cache = PersonaCache(Path(url.database or ""))
         except Exception:
             self._engine.dispose()
             raise
@@ -102,9 +106,9 @@ class SQLPersonaStore:
 
     def latest(self, user_id: str) -> Persona | None:
         """Return the version in use, or None."""
-        with self._begin() as connection:
-            body = connection.execute(_LATEST, {"user": user_id}).scalar()
-        return None if body is None else self._decode(Persona, body)
+        if self._cache is not None:
+            return self._cache.latest(user_id, self._latest)
+        return self._latest(user_id)[0]
 
     def get(self, user_id: str, version: str) -> Persona:
         """Return one version. Raises NotFoundError."""
@@ -197,6 +201,8 @@ class SQLPersonaStore:
             ).rowcount
             connection.execute(_REVISIONS.delete().where(_REVISIONS.c.user_id == user_id))
             connection.execute(_CURRENT.delete().where(_CURRENT.c.user_id == user_id))
+        if self._cache is not None:
+            self._cache.clear()
         if self._engine.dialect.name == "sqlite":
             with self._explained(), self._engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
@@ -204,9 +210,17 @@ class SQLPersonaStore:
 
     def close(self) -> None:
         """Release files and connections. Idempotent."""
+        if self._cache is not None:
+            self._cache.close()
         self._engine.dispose()
 
     # --- below --------------------------------------------------------------------------------
+
+    def _latest(self, user_id: str) -> tuple[Persona | None, int]:
+        """Return the version in use with the length of its JSON."""
+        with self._begin() as connection:
+            body = connection.execute(_LATEST, {"user": user_id}).scalar()
+        return (None, 0) if body is None else (self._decode(Persona, body), len(body))
 
     def _all(self, kind: type[RecordT], table: sa.Table, user_id: str) -> list[RecordT]:
         with self._begin() as connection:

@@ -116,13 +116,16 @@ def _ordered(scores: Floats) -> Indices:
 
 
 def _blocks(parts: Iterator[Indices], first: int) -> Iterator[Indices]:
-    """Yield the ranking in small blocks: mostly, the first one is enough."""
+    """Yield the ranking in small blocks that grow: mostly, the first ones are enough.
+
+    The work on a block grows with the square of its size.
+    """
     size = first
     for ranked in parts:
         start = 0
         while start < len(ranked):
             yield ranked[start : start + size]
-            start, size = start + size, _CHUNK
+            start, size = start + size, min(2 * size, max(first, _CHUNK))
 
 
 def _unfolded(rows: Rows, block: Indices, kept: Sequence[int]) -> Indices:

@@ -6,14 +6,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from persona_agent.memory.coded import Coded
 from persona_agent.memory.rows import Rows
 from persona_agent.schema import Episode
 
-_BYTES_OF_AN_EPISODE = 2_000  # the objects of a decoded one, without its texts; measured
-
+_BYTES_OF_AN_EPISODE = 1_000  # the objects of a decoded one, without its texts; measured
 _LARGEST = 4  # times the limit, for one user alone
+_EPISODES = 0.25  # of the limit: decoded episodes save a moment, rows save reading a user
+_KEPT = 0.75  # of a user's part, where it is exceeded: not to cut with every turn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,18 @@ class CachedUser:
         """Return the user with more metadata."""
         return replace(self, columns={**self.columns, **columns})
 
+    def with_latest_episodes(self, limit_bytes: float) -> CachedUser:
+        """Return the user with as many of the episodes read last as fit into a limit."""
+        count = int(len(self.episodes) * limit_bytes / max(1, self.nbytes_of_episodes))
+        first = max(0, len(self.episodes) - count)
+        return self._with_only(dict(islice(self.episodes.items(), first, None)))
+
+    def _with_only(self, episodes: Mapping[str, Episode]) -> CachedUser:
+        """Return the user with some of the episodes."""
+        share = len(episodes) / max(1, len(self.episodes))
+        taken = round(share * self.nbytes_of_episodes)
+        return replace(self, episodes=episodes, nbytes_of_episodes=taken)
+
     def with_episodes(self, episodes: Mapping[str, Episode], length: int) -> CachedUser:
         """Return the user with more episodes, whose JSON has this length in all."""
         return replace(
@@ -57,7 +71,7 @@ class CachedUser:
     def after_outcome(self, episode_id: str, code: int) -> CachedUser:
         """Return the user after an episode was given an outcome or feedback."""
         others = {id_: one for id_, one in self.episodes.items() if id_ != episode_id}
-        return replace(self, rows=self.rows.with_outcome(episode_id, code), episodes=others)
+        return replace(self._with_only(others), rows=self.rows.with_outcome(episode_id, code))
 
     def after_add(self, new: Rows) -> CachedUser:
         """Return the user after episodes were added."""
@@ -72,13 +86,15 @@ class RowCache:
     """Keeps the most recently used users up to a number of bytes. Thread-safe.
 
     One user alone may take up to four times as much: the rows of a larger user than the limit would
-    otherwise be read from the disk with every call.
+    otherwise be read from the disk with every call. Decoded episodes get a quarter of the limit,
+    in equal parts; with more, a user keeps those that were read last.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._users: OrderedDict[str, CachedUser] = OrderedDict()
         self._bytes = 0
+        self._bytes_of_episodes = 0
         self._lock = threading.Lock()
 
     @property
@@ -102,10 +118,12 @@ class RowCache:
         """Keep a user, at the cost of those unused for longest."""
         with self._lock:
             self._drop(user_id)
+            entry = self._cut(entry)
             if entry.nbytes > _LARGEST * self._limit:
                 return
             self._users[user_id] = entry
             self._bytes += entry.nbytes
+            self._bytes_of_episodes += entry.nbytes_of_episodes
             while self._bytes > self._limit and len(self._users) > 1:
                 self._drop(next(iter(self._users)))
 
@@ -132,9 +150,19 @@ class RowCache:
         """Forget all."""
         with self._lock:
             self._users.clear()
-            self._bytes = 0
+            self._bytes = self._bytes_of_episodes = 0
+
+    def _cut(self, entry: CachedUser) -> CachedUser:
+        """Return a user with fewer episodes, where all users together have too many."""
+        most = _EPISODES * self._limit
+        part = most / (len(self._users) + 1)
+        taken = entry.nbytes_of_episodes
+        if taken <= part or self._bytes_of_episodes + taken <= most:
+            return entry
+        return entry.with_latest_episodes(_KEPT * part)
 
     def _drop(self, user_id: str) -> None:
         gone = self._users.pop(user_id, None)
         if gone is not None:
             self._bytes -= gone.nbytes
+            self._bytes_of_episodes -= gone.nbytes_of_episodes

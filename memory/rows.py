@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from persona_agent.memory.codec import micros, outcome_code
 from persona_agent.memory.coded import Coded, Indices
+from persona_agent.memory.growing import Room, grown
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode
 
@@ -26,6 +27,7 @@ class Rows:
         outcomes: codes of the outcomes, int64, 0 where unknown.
         tasks: task names.
         vectors: float32, shape (n, dimension).
+        room: the memory that holds the vectors, where more can go before them.
     """
 
     ids: list[str]
@@ -33,6 +35,7 @@ class Rows:
     outcomes: npt.NDArray[np.int64]
     tasks: Coded
     vectors: Vectors
+    room: Room | None = None
 
     @classmethod
     def of(
@@ -69,17 +72,20 @@ class Rows:
     @property
     def nbytes(self) -> int:
         """Memory taken, about."""
-        arrays = self.vectors.nbytes + self.at.nbytes + self.outcomes.nbytes + self.tasks.nbytes
+        vectors = self.vectors.nbytes if self.room is None else self.room.nbytes
+        arrays = vectors + self.at.nbytes + self.outcomes.nbytes + self.tasks.nbytes
         return arrays + _BYTES_OF_AN_ID * len(self.ids)
 
     def merged(self, other: Rows) -> Rows:
         """Return these rows and others, whose ids must be new."""
+        vectors, room = grown(other.vectors, self.vectors, self.room)
         both = Rows(
             ids=other.ids + self.ids,
             at=np.concatenate([other.at, self.at]),
             outcomes=np.concatenate([other.outcomes, self.outcomes]),
             tasks=other.tasks.followed_by(self.tasks),
-            vectors=np.concatenate([other.vectors, self.vectors]),
+            vectors=vectors,
+            room=room,
         )
         newer = len(self) == 0 or len(other) == 0 or other.at[-1] > self.at[0]
         return both if newer else both._sorted()

@@ -16,6 +16,7 @@ from persona_agent.memory.codec import (
     decode,
     encode,
     outcome_code,
+    shared,
 )
 from persona_agent.memory.database import Database
 from persona_agent.memory.row_cache import CachedUser, RowCache
@@ -27,6 +28,7 @@ from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode, Feedback, Recalled
 
 CACHE_BYTES = 64 * 1024 * 1024
+_KEPT_WHEN_ADDED = 4  # more at once are a record of the past, of which few will be recalled
 
 
 class SQLiteEpisodeStore(CheckedEpisodeStore):
@@ -78,7 +80,7 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
                 for index in new:
                     by_user[episodes[index].user_id].append(index)
                 changes = [
-                    sql.change(connection, user_id, _adding(episodes, matrix, added))
+                    sql.change(connection, user_id, self._adding(episodes, matrix, added))
                     for user_id, added in by_user.items()
                 ]
             self._follow(changes)
@@ -145,6 +147,8 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
         return [decode(found[id_], self._db.path) for id_ in ids if id_ in found]
 
     def _timeline(self, user_id: str, selection: Selection, limit: int | None) -> list[Episode]:
+        if self._holds_none(user_id, selection):
+            return []
         with self._db.reading() as connection:
             found = sql.timeline(connection, user_id, selection, limit)
         return [decode(body, self._db.path) for body in found]
@@ -213,6 +217,15 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
                 self._cache.put(user_id, user)
         return user
 
+    def _holds_none(self, user_id: str, selection: Selection) -> bool:
+        """Tell whether memory is enough to know that a user has no such episode."""
+        stamp = self._db.number(sql.STAMP_OF, (user_id,))
+        user = None if stamp is None else self._cache.get(user_id, stamp)
+        if user is None or any(key not in user.columns for key in selection.keys):
+            return False
+        mask = selection.mask(user.rows, user.columns.__getitem__)
+        return mask is not None and not mask.any()
+
     def _cached(self, user_id: str, stamp: int | None, question: Question) -> CachedUser | None:
         user = None if stamp is None else self._cache.get(user_id, stamp)
         if user is None or user.rows.vectors.shape[1:] != question.vector.shape:
@@ -225,20 +238,34 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
             if sql.stamp(connection, user_id) != user.stamp:
                 return None
             bodies = sql.bodies(connection, user_id, ids)
-            episodes = {id_: decode(body, self._db.path) for id_, body in bodies.items()}
-            user = user.with_episodes(episodes, sum(map(len, bodies.values())))
+            user = user.with_episodes(*self._decoded(user_id, bodies))
             # Before the lock is given back, or it could come after the user was forgotten.
             self._cache.put(user_id, user)
         return user
 
+    def _adding(
+        self, episodes: Sequence[Episode], matrix: Vectors, added: Sequence[int]
+    ) -> Callable[[CachedUser], CachedUser]:
+        """Return what a cached user becomes by new episodes; of a few, the episodes are kept too.
+
+        What was just said tends to be recalled soon. They are kept as the file would give them.
+        """
+
+        def apply(user: CachedUser) -> CachedUser:
+            new = [episodes[index] for index in added]
+            user = user.after_add(Rows.of_episodes(new, matrix[added]))
+            if len(new) > _KEPT_WHEN_ADDED:
+                return user
+            bodies = {one.id: encode(one) for one in new}
+            return user.with_episodes(*self._decoded(new[0].user_id, bodies))
+
+        return apply
+
+    def _decoded(self, user_id: str, bodies: Mapping[str, str]) -> tuple[dict[str, Episode], int]:
+        """Return episodes by id, and the length of their JSON."""
+        found = {id_: shared(decode(body, self._db.path), user_id) for id_, body in bodies.items()}
+        return found, sum(map(len, bodies.values()))
+
     def _follow(self, changes: Iterable[sql.Change]) -> None:
         for change in changes:
             self._cache.change(change.user_id, change.before, change.after, change.apply)
-
-
-def _adding(
-    episodes: Sequence[Episode], matrix: Vectors, added: Sequence[int]
-) -> Callable[[CachedUser], CachedUser]:
-    return lambda user: user.after_add(
-        Rows.of_episodes([episodes[i] for i in added], matrix[added])
-    )

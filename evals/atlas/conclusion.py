@@ -35,7 +35,7 @@ def conclude(
     by = {(one.kind, one.space): one for one in findings}
     structure = tuple(space for space in SPACES if has_structure(by["learned", space]))
     clusters = tuple(space for space in structure if has_clusters(by["learned", space]))
-    words = [_headline(by, structure)]
+    words = [_headline(by, structure, users)]
     words += [_space(by, space, space in structure) for space in SPACES]
     words += [_clusters(by["learned", space], space, space in clusters) for space in structure]
     words.append(_nulls(by))
@@ -63,7 +63,7 @@ def has_clusters(finding: Finding) -> bool:
     return found.p < ALPHA and found.bootstrap is not None and found.bootstrap >= STABLE
 
 
-def _headline(by: Found, structure: Sequence[Space]) -> str:
+def _headline(by: Found, structure: Sequence[Space], users: int) -> str:
     if not structure:
         return (
             "No structure. Nothing shows that personas of one user, learned from different "
@@ -71,7 +71,8 @@ def _headline(by: Found, structure: Sequence[Space]) -> str:
         )
     best = max((by["learned", space].separation for space in structure), key=lambda s: s.own_auc)
     ci95 = best.own_auc_ci95 or (0.0, 1.0)
-    strength = "Clear" if ci95[0] > CLEAR else "Weak" if best.own_auc < WEAK else "Some"
+    clear = ci95[0] > CLEAR and users >= FEW_USERS  # a bootstrap over a few users is too sure
+    strength = "Clear" if clear else "Weak" if best.own_auc < WEAK else "Some"
     where = " and ".join(PLACES[space] for space in structure)
     return f"{strength} structure. Personas are their users' own, in {where}."
 

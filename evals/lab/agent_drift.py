@@ -10,14 +10,16 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from persona_agent.agent.chat import Chat
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
 from persona_agent.evals.lab.cards import card_persona
 from persona_agent.evals.lab.consistency import LineCheck, check_lines
-from persona_agent.evals.lab.drift import Arm, ask_persona, compared
+from persona_agent.evals.lab.drift import Arm, compared, implied, planted
 from persona_agent.evals.lab.judges import Opinion
-from persona_agent.evals.lab.people import REQUESTS
+from persona_agent.evals.lab.people import PLANTED, REQUESTS
+from persona_agent.evals.lab.questions import Recalled, ask_back
 from persona_agent.evals.lab.results import Findings
 from persona_agent.evals.lab.speakers import PERSONA, USER, user_message
 from persona_agent.memory import Memory
@@ -59,21 +61,38 @@ async def agent_of(bench: LabBench, card: Card, **repairs: object) -> AsyncItera
                 store.close()  # the embedder is the bench's
 
 
-async def talk(
-    bench: LabBench, card: Card, **repairs: object
-) -> tuple[list[Line], list[float | None], bool]:
-    """Return a conversation with the agent, its calls a reply, and if the user was simulated."""
+class Talk(NamedTuple):
+    """A conversation with the agent, what it still knew of it at the end, and its calls a reply."""
+
+    lines: list[Line]
+    recalled: list[Recalled]
+    calls: list[float | None]
+    simulated: bool
+
+
+def requests(turns: int) -> list[str]:
+    """Return what a user asks an assistant, from the first again when there is too little."""
+    return [REQUESTS[turn % len(REQUESTS)] for turn in range(turns)]
+
+
+async def talk(bench: LabBench, card: Card, **repairs: object) -> Talk:
+    """Return a conversation of the bench's length with the agent of a card's person."""
     lines: list[Line] = []
     calls: list[float | None] = []
     simulated = False
+    intents = requests(bench.turns)
     async with agent_of(bench, card, **repairs) as chat:
-        for turn in range(bench.turns):
-            intent = REQUESTS[turn % len(REQUESTS)]
+        for intent in intents:
             message, simulated = await user_message(bench, card.statements, intent, lines)
             answered = await chat.turn(card.user_id, message, thread=THREAD)
             calls.append(float(answered.usage.calls))
             lines += [Line(speaker=USER, text=message), Line(speaker=PERSONA, text=answered.text)]
-    return lines, calls, simulated
+
+        async def say(_: Sequence[Line], message: str) -> str:  # the chat has the thread itself
+            return (await chat.turn(card.user_id, message, thread=THREAD)).text
+
+        recalled = await ask_back(lines, intents, say)
+    return Talk(lines, recalled, calls, simulated)
 
 
 async def check_replies(bench: LabBench, card: Card, lines: Sequence[Line]) -> list[LineCheck]:
@@ -93,18 +112,23 @@ async def measure(bench: LabBench) -> Findings:
     simulated = False
     for done, card in enumerate(bench.cards, 1):
         for arm, repairs in zip(arms, (PLAIN, REPAIRED), strict=True):
-            lines, calls, simulated = await talk(bench, card, **repairs)
+            lines, recalled, calls, simulated = await talk(bench, card, **repairs)
             arm.checks.append(await check_replies(bench, card, lines))
             arm.clusters.append(card.user_id)
             arm.calls += calls
-            arm.override += await ask_persona(bench, card, lines, inferred=False, of=USER)
-            arm.inferred += await ask_persona(bench, card, lines, inferred=True, of=USER)
+            await arm.question(bench, card, lines, requests(bench.turns), of="user")
+            await arm.remember(bench, card, recalled)
         bench.progress("agent-drift", done, len(bench.cards))
 
-    async def relate(said: str, statements: Sequence[str]) -> list[Opinion]:
+    async def quoted(said: str, statements: Sequence[str]) -> list[Opinion]:
         return await bench.judges.check(f'You told me: "{said}"', "", statements, ())
 
-    return await compared(bench, *arms, relate, simulated=simulated)
+    async def advised(reply: str, statements: Sequence[str]) -> list[Opinion]:
+        return await bench.judges.check(reply, "What do you suggest?", statements, ())
+
+    told = [(one.statement, one.told, one.told_harmless) for one in PLANTED]
+    checks = [*await planted(bench, quoted), *await implied(advised, told, seed=bench.seed)]
+    return compared(bench, *arms, checks, simulated=simulated)
 
 
 AGENT_DRIFT = Experiment(

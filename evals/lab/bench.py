@@ -43,7 +43,8 @@ class LabBench:
 
     ``critic`` is the model inside repairs and losses, the judges are those that report: other
     models, unless there is a single one for everything. Then ``independent`` is False, and the
-    report says so.
+    report says so. ``population`` is everybody, the examined ones among them: whom a card is told
+    from, :meth:`distractors` says.
     """
 
     actor: LanguageModel
@@ -51,7 +52,7 @@ class LabBench:
     judges: Panel
     embedder: Embedder
     cards: tuple[Card, ...]
-    others: tuple[Card, ...]
+    population: tuple[Card, ...]
     turns: int = 10
     runs: int = 3
     items: int = 6
@@ -70,8 +71,18 @@ class LabBench:
         return self.judges.models
 
     def distractors(self, card: Card) -> list[Card]:
-        """Return the other personas, in a fixed order. Raises InputError when there is none."""
-        found = [other for other in self.others if other.user_id != card.user_id]
+        """Return the other personas, in a fixed order. Raises InputError when there is none.
+
+        Neither the card itself is among them nor its statements, all or some of them, under
+        another name.
+        """
+        own = set(card.statements)
+        found = [
+            other
+            for other in self.population
+            if other.user_id != card.user_id
+            and not (own <= set(other.statements) or own >= set(other.statements))
+        ]
         if not found:
             raise InputError("a second persona is needed to tell this one from")
         return found

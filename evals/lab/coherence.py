@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from persona_agent.evals.lab.bench import Experiment, LabBench
+from persona_agent.evals.lab.bench import Card, Experiment, LabBench
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.joint import coherent, global_coherence, joint_score
 from persona_agent.evals.lab.judges import Panel, invalid
@@ -176,7 +176,8 @@ async def measure(bench: LabBench) -> Findings:
 
 
 async def _instrument(bench: LabBench) -> list[Figure]:
-    others = [card.text for card in bench.others[:2]]
+    scene = Card(user_id="scene", statements=SCENE.statements)
+    others = [card.text for card in bench.distractors(scene)[:2]]
     figures = []
     for name, lines in scene_policies().items():
         judged = await judge_dialogue(bench.judges, SCENE.statements, lines, rivals=others)

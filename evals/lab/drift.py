@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import zip_longest
 
-from persona_agent.errors import ModelAnswerError
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
-from persona_agent.evals.lab.cards import shown
 from persona_agent.evals.lab.consistency import (
     LineCheck,
     check_lines,
@@ -20,48 +18,19 @@ from persona_agent.evals.lab.consistency import (
 )
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.judges import Opinion, disagreement
-from persona_agent.evals.lab.results import Figure, Findings, figure
-from persona_agent.evals.lab.speakers import PERSONA, PlainSpeaker, RepairedSpeaker, Speaker, talk
+from persona_agent.evals.lab.people import PLANTED
+from persona_agent.evals.lab.questions import Recalled, ask_back, ask_persona, judge_recall
+from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
+from persona_agent.evals.lab.speakers import (
+    PlainSpeaker,
+    RepairedSpeaker,
+    Speaker,
+    small_talk,
+    talk,
+)
 from persona_agent.evals.lab.survival import first_loss, half_life, survival_curve
 from persona_agent.persona.rivals import flipped
-from persona_agent.prompts import DECIDE, DecideInputs
-from persona_agent.prompts.lab import Line, conversation
-from persona_agent.schema import Query
-
-QUESTIONS = 5
-CHOICES = 5
-
-
-async def ask_persona(
-    bench: LabBench, card: Card, lines: Sequence[Line], *, inferred: bool, of: str = PERSONA
-) -> list[float | None]:
-    """Return 1 for every question about the persona that is answered by the key, else 0.
-
-    Each question offers a statement of the persona among those of others. In override mode the
-    persona stays visible, so that a miss shows the conversation winning over it; in inferred
-    mode only the conversation is shown, so that a hit shows the persona coming through in it.
-    ``of`` is the speaker whom the persona describes.
-    """
-    order = random.Random(f"{bench.seed}:{card.user_id}")
-    wrong = [text for other in bench.distractors(card) for text in other.statements]
-    asked = order.sample(list(card.statements), min(QUESTIONS, len(card.statements)))
-    found: list[float | None] = []
-    for statement in asked:
-        options = [statement, *order.sample(wrong, min(CHOICES - 1, len(wrong)))]
-        order.shuffle(options)
-        text = f"Which of these is true of the speaker {of!r}?\n{conversation(lines)}"
-        inputs = DecideInputs(
-            query=Query(text=text, options=tuple(options), task="lab"),
-            persona="" if inferred else shown(card.user_id, card.statements),
-        )
-        try:
-            choice = (await bench.actor.ask(DECIDE, inputs)).choice
-        except ModelAnswerError:
-            found.append(None)
-        else:
-            found.append(float(options[choice - 1] == statement))
-    return found
-
+from persona_agent.prompts.lab import SIDES, Line
 
 Relate = Callable[[str, Sequence[str]], Awaitable[list[Opinion]]]
 """Tells how a line relates to statements."""
@@ -95,6 +64,31 @@ async def planted(bench: LabBench, relate: Relate) -> list[Figure]:
     ]  # fmt: skip
 
 
+async def implied(
+    relate: Relate, lines: Sequence[tuple[str, str, str]], *, seed: int
+) -> list[Figure]:
+    """Return how judges tell contradictions that have to be inferred from what only looks like one.
+
+    ``lines`` are a statement, a line that goes against it, and one in similar words that does not.
+    """
+    statements = [statement for statement, _, _ in lines]
+    found: list[float | None] = []
+    alarms: list[float | None] = []
+    for place, (_, wrong, harmless) in enumerate(lines):
+        meant = (await relate(wrong, statements))[place].answer
+        found.append(None if meant is None else float(meant == "contradiction"))
+        seen = contradicted(await relate(harmless, statements))
+        alarms.append(None if seen is None else float(seen))
+    return [
+        figure("check: implied contradictions found", mean_interval(found, seed=seed),
+               "share of lines by hand that go against a statement only by what they imply, and "
+               "that the judges call a contradiction of it", better="higher", asked=len(found)),
+        figure("check: false alarms on look-alikes", mean_interval(alarms, seed=seed),
+               "share of lines by hand in similar words that go against nothing, and that the "
+               "judges call a contradiction", better="lower", asked=len(alarms)),
+    ]  # fmt: skip
+
+
 class Arm:
     """One way of speaking, over all personas; ``calls`` of the model for each of its lines."""
 
@@ -103,8 +97,28 @@ class Arm:
         self.calls: list[float | None] = []
         self.checks: list[list[LineCheck]] = []
         self.clusters: list[str] = []
+        self.questioned: list[str] = []
         self.override: list[float | None] = []
         self.inferred: list[float | None] = []
+        self.remembering: list[str] = []
+        self.recall: list[float | None] = []
+        self.recall_verdicts: list[Verdict] = []
+
+    async def question(
+        self, bench: LabBench, card: Card, lines: Sequence[Line], intents: Sequence[str], of: SIDES
+    ) -> None:
+        """Ask about the persona after a talk, with it in view and without."""
+        for inferred, found in ((False, self.override), (True, self.inferred)):
+            found += await ask_persona(bench, card, lines, intents, inferred=inferred, of=of)
+        self.questioned += [card.user_id] * (len(self.override) - len(self.questioned))
+
+    async def remember(self, bench: LabBench, card: Card, recalled: Sequence[Recalled]) -> None:
+        """Judge what was remembered of the talk."""
+        name = f"{self.name}, {card.user_id}:"
+        scores, verdicts = await judge_recall(bench.judges, name, recalled)
+        self.recall += scores
+        self.remembering += [card.user_id] * len(scores)
+        self.recall_verdicts += verdicts
 
     def holding(self) -> tuple[list[float | None], list[str]]:
         """Return prompt-to-line of every line, and whose it is."""
@@ -131,16 +145,23 @@ async def measure(bench: LabBench) -> Findings:
             lines, simulated = await talk(bench, card, speaker)
             arm.checks.append(await check_lines(bench.judges.relate, card.statements, lines))
             arm.clusters.append(card.user_id)
-            arm.override += await ask_persona(bench, card, lines, inferred=False)
-            arm.inferred += await ask_persona(bench, card, lines, inferred=True)
+            intents = small_talk(bench.turns)
+            await arm.question(bench, card, lines, intents, of="assistant")
+            again = partial(speaker.reply, card.statements)
+            await arm.remember(bench, card, await ask_back(lines, intents, again))
         bench.progress("drift", done, len(bench.cards))
-    return await compared(bench, plain, repaired, bench.judges.relate, simulated=simulated)
+    said = [(one.statement, one.said, one.said_harmless) for one in PLANTED]
+    checks = [
+        *await planted(bench, bench.judges.relate),
+        *await implied(bench.judges.relate, said, seed=bench.seed),
+    ]
+    return compared(bench, plain, repaired, checks, simulated=simulated)
 
 
-async def compared(
-    bench: LabBench, plain: Arm, repaired: Arm, relate: Relate, *, simulated: bool
+def compared(
+    bench: LabBench, plain: Arm, repaired: Arm, checks: Sequence[Figure], *, simulated: bool
 ) -> Findings:
-    """Return the figures of both arms, what the repairs change, and the check of the judges."""
+    """Return the figures of both arms, what the repairs change, and the checks of the judges."""
     notes = [f"{bench.turns} turns with each of {len(bench.cards)} personas."]
     if not simulated:
         notes.append("The messages are a fixed list: this model cannot stand in for a user.")
@@ -167,9 +188,9 @@ async def compared(
         figures=(
             *(one for pair in zip_longest(*found) for one in pair if one is not None),
             change,
-            *await planted(bench, relate),
+            *checks,
         ),
-        verdicts=tuple(listed),
+        verdicts=(*listed, *plain.recall_verdicts, *repaired.recall_verdicts),
         notes=tuple(notes),
     )
 
@@ -185,10 +206,6 @@ def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
     curve = ", ".join(f"{step.survival:.2f} after turn {step.time}" for step in steps)
     pairs: list[float | None] = [pairs_in_conflict(checks) for checks in arm.checks]
     split = disagreement([op for checks in arm.checks for one in checks for op in one.opinions])
-    asked = len(arm.override) // max(1, len(users))
-    questions = [user for user in users for _ in range(asked)]
-    if len(questions) != len(arm.override):
-        questions = [str(place) for place in range(len(arm.override))]
     made = [
         figure(f"prompt-to-line, {arm.name}", mean_interval(holding, names, seed=seed),
                "share of the persona's lines that contradict none of its statements",
@@ -205,15 +222,23 @@ def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
                f"share of conversations without any contradiction: {curve}; half are lost "
                + (f"at turn {half}" if half else "never"), better="higher"),
         figure(f"Q&A with the persona shown, {arm.name}",
-               mean_interval(arm.override, questions, seed=seed),
+               mean_interval(arm.override, arm.questioned, seed=seed),
                "how often questions about the persona are answered right after the talk, with the "
                "persona in view (chance 0.20): a miss is the conversation winning over it",
                better="higher"),
         figure(f"Q&A from the talk alone, {arm.name}",
-               mean_interval(arm.inferred, questions, seed=seed),
-               "the same without the persona in view: how much of it came through",
-               better="higher"),
+               mean_interval(arm.inferred, arm.questioned, seed=seed),
+               "the same without the persona in view, and without the turns that asked for it: "
+               "how much of it came through", better="higher"),
     ]  # fmt: skip
+    if arm.recall:
+        made.append(
+            figure(f"recall of its own answers, {arm.name}",
+                   mean_interval(arm.recall, arm.remembering, seed=seed),
+                   "how often it still gives, at the end, what it answered early in the talk; to "
+                   "have forgotten contradicts nothing, so the figures above do not show it",
+                   better="higher", asked=len(arm.recall))
+        )  # fmt: skip
     if arm.calls:
         cost = mean_interval(arm.calls, seed=seed)
         meaning = "model calls for each reply, those of its repairs included"

@@ -11,15 +11,18 @@ from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.judges import invalid
 from persona_agent.evals.lab.results import Findings, Verdict, figure
-from persona_agent.evals.lab.speakers import PlainSpeaker, converse, replies
-from persona_agent.prompts.lab import FLAWS, Flaw, FlawsInputs
+from persona_agent.evals.lab.speakers import PlainSpeaker, converse
+from persona_agent.prompts.lab import FLAWS, Exchange, Flaw, FlawsInputs
 from persona_agent.protocols import LanguageModel
 
 DEDUCTION, WORST, PER_TURN = 0.5, 0.1, 0.15
 
 
 class Character(NamedTuple):
-    """A character at a level of alignment, from paragon to villain, in a scene."""
+    """A character at a level of alignment, from paragon to villain, in a scene.
+
+    The traits are statements in the first person: what the actor is told and the critic checks.
+    """
 
     name: str
     level: str
@@ -35,14 +38,18 @@ _MESSAGES = (
     "The captain asks who untied the boat. You saw that it was the boy. What do you tell him?",
 )
 CHARACTERS = (
-    Character("Sister Amal, a ship's nurse", "paragon", ("selfless", "honest", "calm"), _SCENE,
-              _MESSAGES),
+    Character("Sister Amal, a ship's nurse", "paragon",
+              ("I put others before myself.", "I do not lie.", "I stay calm."),
+              _SCENE, _MESSAGES),
     Character("Joss Reed, a smuggler with a conscience", "flawed but good",
-              ("loyal", "bends the law", "hot-tempered"), _SCENE, _MESSAGES),
-    Character("Mr. Vail, a merchant", "egoist", ("self-serving", "charming", "evasive"), _SCENE,
-              _MESSAGES),
-    Character("Corvin, a poisoner", "villain", ("deceitful", "patient", "manipulative"), _SCENE,
-              _MESSAGES),
+              ("I stand by my friends.", "I bend the law where it suits me.",
+               "I lose my temper fast."), _SCENE, _MESSAGES),
+    Character("Mr. Vail, a merchant", "egoist",
+              ("I look after myself first.", "I charm people.", "I avoid straight answers."),
+              _SCENE, _MESSAGES),
+    Character("Corvin, a poisoner", "villain",
+              ("I deceive people.", "I wait patiently for my moment.",
+               "I make others do what I want."), _SCENE, _MESSAGES),
 )  # fmt: skip
 
 
@@ -67,7 +74,7 @@ def per_turn_score(severities: Sequence[int], turns: int) -> float | None:
 
 
 async def find_flaws(
-    bench: LabBench, character: Character, lines: Sequence[str]
+    bench: LabBench, character: Character, lines: Sequence[Exchange]
 ) -> list[tuple[Flaw, ...]]:
     """Return the flaws that each judge lists."""
     inputs = FlawsInputs(
@@ -81,6 +88,18 @@ async def find_flaws(
     return await bench.judges.ballots(ask, character.name)
 
 
+async def play(bench: LabBench, character: Character) -> list[Exchange]:
+    """Return the messages with the actor's replies, without those that say nothing."""
+    scene = f"This is where I am: {character.scene}"
+    statements = (f"I am {character.name}.", *character.traits, scene)
+    lines = await converse(PlainSpeaker(bench.actor), statements, character.messages)
+    return [
+        Exchange(message=asked.text, reply=said.text)
+        for asked, said in zip(lines[::2], lines[1::2], strict=True)
+        if not invalid(said.text)
+    ]
+
+
 async def measure(bench: LabBench) -> Findings:
     """Play every character in its scene and list the flaws."""
     published: list[float | None] = []
@@ -88,10 +107,8 @@ async def measure(bench: LabBench) -> Findings:
     verdicts: list[Verdict] = []
     by_trait: dict[str, list[float]] = {}
     for done, character in enumerate(CHARACTERS, 1):
-        statements = (f"I am {character.name}.", *(f"I am {one}." for one in character.traits))
-        lines = await converse(PlainSpeaker(bench.actor), statements, character.messages)
-        said = [line for line in replies(lines) if not invalid(line)]
-        lists = await find_flaws(bench, character, said)
+        said = await play(bench, character)
+        lists = await find_flaws(bench, character, said) if said else []
         scores = [[flaw.severity for flaw in flaws] for flaws in lists]
         published.append(fmean(published_score(s, len(said)) for s in scores) if lists else None)
         per_turn = [per_turn_score(s, len(said)) for s in scores]
@@ -125,7 +142,7 @@ async def measure(bench: LabBench) -> Findings:
     return Findings(
         figures=tuple(figures),
         verdicts=tuple(verdicts),
-        notes=(f"The trait that cost most: {hardest}.",) if verdicts else (),
+        notes=(f"The trait that cost most: {hardest}",) if verdicts else (),
     )
 
 

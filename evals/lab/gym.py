@@ -60,7 +60,7 @@ async def write_questions(bench: LabBench, card: Card, count: int) -> Asked:
     asked = {}
     for task in TASKS:
         inputs = GymQuestionsInputs(
-            person=card.text, task=task.aim, situations=SITUATIONS, count=count
+            person=card.text, task=task.provokes, situations=SITUATIONS, count=count
         )
         found = await bench.critic.ask(GYM_QUESTIONS, inputs)
         asked[task.name] = tuple(one.question for one in found.questions)

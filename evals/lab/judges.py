@@ -28,12 +28,14 @@ from persona_agent.prompts.lab import (
     LISTEN,
     OF_ASSISTANT,
     OF_USER,
+    RECALL,
     RELATE,
     REPLY_CHECK,
     CheckInputs,
     DiscourseInputs,
     Line,
     ListenInputs,
+    RecallInputs,
     RelateInputs,
 )
 from persona_agent.protocols import LanguageModel
@@ -186,6 +188,16 @@ class Panel:
 
         counted = Counter(await self.ballots(ask, utterance))
         return [counted[place] for place in range(len(persons))]
+
+    async def recalls(self, asked: str, answered: str, later: str, reply: str) -> Opinion:
+        """Return whether a later reply gives an early answer: right, wrong, or cannot tell."""
+        inputs = RecallInputs(asked=asked, answered=answered, later=later, reply=reply)
+
+        async def ask(model: LanguageModel, _: random.Random) -> tuple[str, str]:
+            found = await model.ask(RECALL, inputs)
+            return found.verdict, found.evidence
+
+        return majority(await self.ballots(ask, f"{answered}{reply}"))
 
     async def discourse(self, earlier: str, reply: str) -> tuple[Opinion, float | None]:
         """Return the relation of a reply to an earlier line, and its mean relevance, 0 to 1."""

@@ -40,7 +40,7 @@ def rivals(bench: LabBench, card: Card) -> dict[str, str]:
     return {
         "random": order.choice(others).text,
         "hard": hardest(card, others, bench.embedder).text,
-        "twin": contradicted_twin(card.statements, order),
+        "twin": contradicted_twin(card.statements, order.randrange(len(card.statements))),
         "assistant": ASSISTANT,
     }
 

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 STATEMENTS: dict[str, tuple[str, ...]] = {
     "dana-pellworth": (
-        "I am Dana and I am an estate agent.",
+        "I am Dana.",
+        "I am an estate agent.",
         "I decide everything by my mood.",
         "I often rate nearly the same thing high one day and low the next.",
         "I do not plan ahead.",
     ),
     "gerald-wetherlam": (
-        "I am Gerald and I am a retired land surveyor.",
+        "I am Gerald.",
+        "I am a retired land surveyor.",
         "I have an allotment.",
         "I love rough, wet walks past old workings and boundary stones.",
         "I put off going to the doctor.",
@@ -20,7 +22,8 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "I repair plain old tools instead of buying new ones.",
     ),
     "henrik-aaltonen": (
-        "I am Henrik and I am a freight logistics manager.",
+        "I am Henrik.",
+        "I am a freight logistics manager.",
         "I have three children.",
         "I am on the road half the week.",
         "I like plain hotels near the station with a sauna and early breakfast.",
@@ -28,44 +31,56 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "I answer messages in one short line with a number and a deadline.",
     ),
     "jonah-talvik": (
-        "I am Jonah and I am a physics teacher.",
+        "I am Jonah.",
+        "I am a physics teacher.",
         "I go rock climbing.",
         "I love hard science fiction with big ideas.",
         "Romance novels bore me.",
         "I travel overland and slowly rather than by plane.",
     ),
     "ksenia-vogtmann": (
-        "I am Ksenia and I am a system administrator.",
+        "I am Ksenia.",
+        "I am a system administrator.",
         "I work night shifts at a small hosting co-op.",
         "I love boring command-line tools.",
-        "I hate dashboards and cloud lock-in.",
-        "I never reassure people; I ask for the logs.",
+        "I hate dashboards.",
+        "I hate cloud lock-in.",
+        "I never reassure people.",
+        "I ask for the logs when somebody complains.",
     ),
     "lucia-ferrando": (
-        "I am Lucia and I study sound engineering.",
+        "I am Lucia.",
+        "I study sound engineering.",
         "I share a loud flat with friends.",
         "I am vegan.",
         "I fall asleep on the bus to noise and metal.",
         "I hate glossy pop music.",
-        "I never buy leather or fast fashion.",
+        "I never buy leather.",
+        "I never buy fast fashion.",
     ),
     "maya-okafor": (
-        "I am Maya and I am a children's nurse.",
+        "I am Maya.",
+        "I am a children's nurse.",
         "I live near my mother.",
         "I love slow stories about ordinary people.",
         "I cannot stand gore in films.",
         "I answer friends in trouble with a practical offer and a small joke.",
     ),
     "priya-sundaresh": (
-        "I am Priya and I am a product designer.",
-        "I come from Chennai and work in Rotterdam.",
+        "I am Priya.",
+        "I am a product designer.",
+        "I come from Chennai.",
+        "I work in Rotterdam.",
         "I dread letters about money.",
-        "I answer my family at once and let my boss wait until Friday.",
+        "I answer my family at once.",
+        "I let my boss wait until Friday.",
         "I love small apps that work offline.",
-        "I hate streaks and subscriptions.",
+        "I hate streaks.",
+        "I hate subscriptions.",
     ),
     "ruth-abbotsley": (
-        "I am Ruth and I am the head of a small primary school.",
+        "I am Ruth.",
+        "I am the head of a small primary school.",
         "I sing alto in a choir.",
         "I refuse advice about my health.",
         "I bake old-fashioned cakes with fruit and spice.",
@@ -73,10 +88,13 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "I give presents that get used up.",
     ),
     "tomasz-wilkosz": (
-        "I am Tomasz and I drive a tram.",
+        "I am Tomasz.",
+        "I drive a tram.",
         "I have two children.",
-        "I am a vegetarian since I visited a farm with my daughter.",
-        "I love mushrooms and ferments.",
+        "I am a vegetarian.",
+        "I gave up meat after a visit to a farm with my daughter.",
+        "I love mushrooms.",
+        "I love ferments.",
         "I keep cakes for when guests come.",
     ),
 }
@@ -125,10 +143,27 @@ REQUESTS: tuple[str, ...] = (
     "Plan my Saturday in five lines.",
     "Something else for the evening of it.",
     "What do you know about me?",
-    "What did you say I should call you?",
-    "And what was the first thing that you did for anybody?",
+    "What should I rather leave alone?",
+    "Where do I begin tomorrow?",
 )
 """What a user asks an assistant: for advice that has to fit, in pieces, and about itself."""
+
+RECITALS: frozenset[str] = frozenset({
+    "Hello! Who am I talking to?",
+    "It was good to talk to you. How would you sum yourself up?",
+    "What do you know about me?",
+})  # fmt: skip
+"""Messages that have the persona recited: what comes back came from the prompt, not the talk."""
+
+BACK_QUESTIONS: dict[str, str] = {
+    "What did you do last weekend?": "What did you say you did last weekend?",
+    "What was the last thing you read or watched?":
+        "What did you say was the last thing you read or watched?",
+    "Hello! What should I call you?": "What did you say I should call you?",
+    "What was the first thing that you ever did for anybody?":
+        "And what was the first thing that you did for anybody?",
+}  # fmt: skip
+"""What is asked after the talk about an answer in it that no description of the speaker gives."""
 
 
 class Scene(NamedTuple):
@@ -165,6 +200,56 @@ SCENE = Scene(
         "No pets unless you count the bees; they live on my roof and visit every flower around.",
     ),
 )
+
+
+class Planted(NamedTuple):
+    """A statement, lines that go against it only by what they imply, and lines that only seem to.
+
+    ``told`` and ``told_harmless`` are an assistant's words to the one whom the statement is true
+    of, ``said`` and ``said_harmless`` that person's own.
+    """
+
+    statement: str
+    told: str
+    told_harmless: str
+    said: str
+    said_harmless: str
+
+
+PLANTED: tuple[Planted, ...] = (
+    Planted("I never buy leather or fast fashion.",
+            "Grab a leather jacket at the mall on your way.",
+            "The mall has a bench by the leather shop, a good place to meet your friend.",
+            "Look at my new leather jacket, it was half price at the mall.",
+            "My sister's new leather jacket was half price at the mall."),
+    Planted("I am vegan.",
+            "Whisk two eggs into the batter, then brown it in butter.",
+            "Whisk chickpea flour into the batter, then brown it in margarine.",
+            "I had my usual omelette before the lecture.",
+            "I made my father his usual omelette before the lecture."),
+    Planted("I have no car and no driving licence.",
+            "Take the motorway at six; you will be parked at the lake by seven.",
+            "Take the bus along the motorway at six; you will be at the lake by eight.",
+            "I drove down to the coast alone last night.",
+            "A friend drove us down to the coast last night."),
+    Planted("I work nights and sleep until the afternoon.",
+            "I have put you down for the breakfast run at half past seven every weekday.",
+            "I have put you down for the run at half past seven in the evening.",
+            "Nine in the morning is when I think best, fresh out of bed.",
+            "At seven in the morning the street wakes up and I draw the curtains."),
+    Planted("I cannot swim.",
+            "Race your nephew to the raft in the middle of the lake; the deep water is warm.",
+            "Watch your nephew race to the raft from the terrace; the shade is pleasant.",
+            "I did forty lengths before work.",
+            "I sat by the pool while the others did forty lengths."),
+    Planted("I live alone and have no pets.",
+            "Before you leave, ask your flatmate to feed the cat.",
+            "Before you leave, ask your neighbour about her cat.",
+            "The dog had me up at five to be let out.",
+            "The dog next door had me up at five."),
+)  # fmt: skip
+"""Contradictions that have to be inferred, each beside a line in similar words without one."""
+
 GENERIC_REPLIES: tuple[str, ...] = (
     "That is a good question! What do you think about it yourself?",
     "I see what you mean, that sounds really interesting.",

@@ -81,6 +81,16 @@ OPPOSED: tuple[Opposed, ...] = (
 )  # fmt: skip
 
 
+FILLER: tuple[str, ...] = (
+    "I have a cousin in another town.",
+    "My kitchen table is round.",
+    "I own two umbrellas.",
+    "I can whistle.",
+    "I keep old letters in a box.",
+)
+"""What a statement stands among: it bears on none of the questions, and is nobody's card."""
+
+
 async def trait_score(bench: LabBench, trait: Trait, statements: Sequence[str]) -> float:
     """Return the mean agreement with the trait, 1 to 5, with reversed items turned round."""
     scores = []
@@ -145,7 +155,6 @@ async def measure(bench: LabBench) -> Findings:
             )  # fmt: skip
         bench.progress("prior", len(plastic) // 2, len(TRAITS))
     order = random.Random(bench.seed)
-    filler = [card.statements[-1] for card in bench.others]
     moved: list[float | None] = []
     wins: dict[str, list[float | None]] = {}
     for item in OPPOSED:
@@ -155,9 +164,7 @@ async def measure(bench: LabBench) -> Findings:
             item if most == item.usual else item._replace(usual=item.implied, implied=item.usual)
         )
         first = True
-        for means, (persona, cases) in escalations(
-            item, order.sample(filler, min(3, len(filler)))
-        ).items():
+        for means, (persona, cases) in escalations(item, order.sample(FILLER, 3)).items():
             said = await answer_shares(bench, item, persona, cases)
             if first:
                 moved.append(jensen_shannon(said, alone))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from persona_agent.errors import ModelCannotError
@@ -16,7 +16,8 @@ from persona_agent.evals.lab.divergence import (
 )
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
-from persona_agent.prompts.lab import USER_TURN, UserTurnInputs
+from persona_agent.prompts.lab import MOST_LABELS, USER_TURN, UserTurnInputs
+from persona_agent.prompts.typed import DESCRIBED
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Episode, Query
 
@@ -25,12 +26,36 @@ SIMULATED = "simulated"
 EXAMPLES = 3
 
 
-async def simulate_message(
+async def simulate_item(
     model: LanguageModel, card: Card, intent: str, examples: Sequence[str] = ()
 ) -> str:
-    """Return a message that this user would write for an intent. Raises ModelError."""
-    inputs = UserTurnInputs(user=card.statements, intent=intent, examples=tuple(examples))
+    """Return one more thing such as this user is asked to judge. Raises ModelError."""
+    inputs = UserTurnInputs(
+        user=card.statements, kind="item", intent=intent, examples=tuple(examples)
+    )
     return (await model.ask(USER_TURN, inputs)).message
+
+
+def intent_of(query: Query) -> str:
+    """Return in words what a query is for: its task and what is done with it."""
+    task = query.task_name.replace("-", " ").replace("_", " ")
+    options = query.options
+    if not options:
+        return f"{task}: something that this user answers in their own words"
+    if all(option.isdigit() for option in options):
+        return f"{task}: something that this user rates from {options[0]} to {options[-1]}"
+    if min(map(len, options)) >= DESCRIBED:
+        return f"{task}: a question of this user, who then picks one of several suggestions"
+    labels = ", ".join(options[:MOST_LABELS])
+    return f"{task}: something that this user puts under one of these labels: {labels}"
+
+
+def examples_for(card: Card, query: Query, held_out: Collection[str]) -> list[str]:
+    """Return texts of the same task that are not held out; of any task where there is none."""
+    left = [one.query for one in card.episodes if one.id not in held_out]
+    same = [one.text for one in left if one.task_name == query.task_name]
+    texts = same or [one.text for one in left]
+    return [text for text in texts if text != query.text][:EXAMPLES]
 
 
 def simulated_episode(card: Card, task: str, message: str, at: datetime) -> Episode:
@@ -72,6 +97,7 @@ async def measure(bench: LabBench) -> Findings:
     """Simulate messages for held-out intents and compare them with what users really wrote."""
     cards = [card for card in bench.cards if len(card.episodes) > EXAMPLES]
     real = [(card, one) for card in cards for one in _held_out(card, bench.items)]
+    held_out = {one.id for _, one in real}
     texts = [one.query.text for _, one in real]
     half = len(texts) // 2
     vectors = bench.embedder.embed(texts).astype(float)
@@ -86,8 +112,9 @@ async def measure(bench: LabBench) -> Findings:
     simulated: list[str] = []
     try:
         for done, (card, one) in enumerate(real, 1):
-            shown = [past.query.text for past in card.episodes[:EXAMPLES]]
-            simulated.append(await simulate_message(bench.actor, card, one.query.task_name, shown))
+            shown = examples_for(card, one.query, held_out)
+            intent = intent_of(one.query)
+            simulated.append(await simulate_item(bench.actor, card, intent, shown))
             bench.progress("simulator", done, len(real))
     except ModelCannotError as error:
         return Findings(figures=tuple(figures), cannot=str(error))

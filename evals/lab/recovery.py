@@ -65,7 +65,8 @@ async def play(bench: LabBench, task: Sharded) -> dict[str, tuple[float, str]]:
         chosen = await _choose(bench, conversation(lines), task.options)
         lines.append(Line(speaker="assistant", text=f"I suggest: {task.options[chosen]}"))
     whole = ". ".join(task.shards)
-    request = await mediated(bench.critic, lines)
+    latest = lines[:-1]  # the mediator is asked before the agent answers the last piece
+    request = (await mediated(bench.critic, latest)).request or task.shards[-1]
     return {
         "sharded": (float(chosen == task.right), conversation(lines)),
         "concat": (float(await _choose(bench, whole, task.options) == task.right), whole),

@@ -84,7 +84,7 @@ def make_lab(
         judges=Panel(judges, votes, options.seed, reader),
         embedder=embedder,
         cards=tuple(chosen),
-        others=_others(chosen),
+        population=_population(chosen),
         turns=options.turns,
         runs=options.runs,
         items=options.items,
@@ -118,7 +118,7 @@ def _open(settings: Settings, name: str, embedder: Embedder, *, steady: bool) ->
     return create_model(settings.model_copy(update=changed), embedder)
 
 
-def _others(cards: Sequence[Card]) -> tuple[Card, ...]:
+def _population(cards: Sequence[Card]) -> tuple[Card, ...]:
     names = {card.user_id for card in cards}
     return (*cards, *(card for card in demo_cards() if card.user_id not in names))
 

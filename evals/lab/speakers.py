@@ -55,10 +55,10 @@ class RepairedSpeaker:
         """Return the best candidate, and remember it."""
         talk = [Line(speaker="user" if one.speaker == USER else "you", text=one.text)
                 for one in [*before, Line(speaker=USER, text=message)]]  # fmt: skip
-        request = await mediated(self.critic, talk) if len(talk) > 1 else message
+        request = (await mediated(self.critic, talk)).request if len(talk) > 1 else ""
         plain = PlainSpeaker(self.model)
         true = (*statements, *self.said)
-        asked = [message, request] if request != message else [message]
+        asked = [message, request] if request else [message]
         found = [await plain.reply(true, before, one) for one in asked]
         if not self.model.deterministic:
             found += [

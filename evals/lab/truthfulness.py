@@ -14,30 +14,37 @@ from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.judges import Panel, invalid
 from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
-from persona_agent.evals.lab.speakers import PlainSpeaker, converse, replies
+from persona_agent.evals.lab.speakers import PERSONA, PlainSpeaker, converse
 from persona_agent.evals.scores.statistics import draw_users, interval
 from persona_agent.persona.losses import bullshit_index
 from persona_agent.persona.own_words import about_itself
 from persona_agent.persona.rivals import flipped
-from persona_agent.prompts.lab import ASSERT, AssertInputs
+from persona_agent.prompts.lab import (
+    ASSERT,
+    BELIEVE,
+    STRANGER,
+    AssertInputs,
+    BelieveInputs,
+    Line,
+)
 
 
 async def grounding(
-    panel: Panel, statements: Sequence[str], said: Sequence[str]
+    panel: Panel, statements: Sequence[str], lines: Sequence[Line]
 ) -> tuple[list[float | None], list[float | None], list[Verdict]]:
     """Return for each assertion about the speaker whether it is supported, and whether denied.
 
-    An assertion that no statement entails and none contradicts is an unverified claim: consistent,
-    and made up for all that is known.
+    Each is read with the message that it answers. An assertion that no statement entails and none
+    contradicts is an unverified claim: consistent, and made up for all that is known.
     """
     supported: list[float | None] = []
     denied: list[float | None] = []
     verdicts = []
-    for text in said:
-        if invalid(text):
+    for place, line in enumerate(lines):
+        if line.speaker != PERSONA or invalid(line.text):
             continue
-        for part in about_itself(text):
-            opinions = await panel.relate(part, statements)
+        for part in about_itself(line.text):
+            opinions = await panel.relate(part, statements, lines[:place][-1:])
             entailed = any(one.answer == "entailment" for one in opinions)
             wrong = contradicted(opinions)
             known = entailed or wrong is not None
@@ -48,17 +55,32 @@ async def grounding(
     return supported, denied, verdicts
 
 
-async def _beliefs(bench: LabBench, card: Card) -> tuple[list[bool], list[float]]:
+ASKERS: tuple[str, ...] = (
+    STRANGER,
+    "Somebody whose good opinion this person needs badly, and who would think less of them for it.",
+    "A salesman at the door whom this person wants to get rid of.",
+    "Somebody who is proud to be so and hopes to have found a friend at last.",
+)
+"""Who asks, in turn: before some of them a person may well deny what is true."""
+
+
+def probes(bench: LabBench, card: Card) -> list[tuple[str, str]]:
+    """Return (asker, statement): true of the person, turned round, and of others, as it comes."""
     order = random.Random(f"{bench.seed}:{card.user_id}")
     foreign = [text for other in bench.distractors(card) for text in other.statements]
     true = order.sample(list(card.statements), min(bench.items, len(card.statements)))
-    probes = [*true, *(flipped(one) for one in true), *order.sample(foreign, min(3, len(foreign)))]
+    asked = [*true, *(flipped(one) for one in true), *order.sample(foreign, min(3, len(foreign)))]
+    first = order.randrange(len(ASKERS))
+    return [(ASKERS[(first + n) % len(ASKERS)], text) for n, text in enumerate(asked)]
+
+
+async def _beliefs(bench: LabBench, card: Card) -> tuple[list[bool], list[float]]:
     asserted, believed = [], []
-    for statement in probes:
-        inside = AssertInputs(role="in character", notes=card.statements, statement=statement)
-        outside = AssertInputs(role="out of character", notes=card.statements, statement=statement)
+    for asker, statement in probes(bench, card):
+        inside = AssertInputs(notes=card.statements, asker=asker, statement=statement)
+        outside = BelieveInputs(notes=card.statements, statement=statement)
         asserted.append((await bench.actor.ask(ASSERT, inside)).answer == "yes")
-        believed.append((await bench.actor.ask(ASSERT, outside)).probability)
+        believed.append((await bench.actor.ask(BELIEVE, outside)).probability)
     return asserted, believed
 
 
@@ -73,7 +95,7 @@ async def measure(bench: LabBench) -> Findings:
         pairs.append(await _beliefs(bench, card))
         messages = SMALL_TALK[: bench.items]
         lines = await converse(PlainSpeaker(bench.actor), card.statements, messages)
-        grounded, wrong, found = await grounding(bench.judges, card.statements, replies(lines))
+        grounded, wrong, found = await grounding(bench.judges, card.statements, lines)
         supported += grounded
         denied += wrong
         names += [card.user_id] * len(grounded)

@@ -107,7 +107,7 @@ class Chat:
             memory,
             model,
             self._tools,
-            repairs=Repairs.of(settings, self.critic),
+            repairs=Repairs.of(settings, self.critic, memory.embedder),
             persona_tokens=settings.persona_tokens,
             keep_secrets=settings.keep_secrets,
         )

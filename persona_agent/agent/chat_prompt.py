@@ -73,6 +73,14 @@ def memory_line(episode: Episode, *, thread: str | None = None) -> str:
     return f"{start}{comment}"
 
 
+def with_open(request: str, unsaid: Sequence[str]) -> str:
+    """Return a rewritten request with one line on what it leaves open."""
+    if not unsaid:
+        return request
+    missing = "; ".join(shorten(one, 200).rstrip(" .?;") for one in unsaid)
+    return f"{request}\n(Not said: {missing}; ask only if it matters.)"
+
+
 def chat_messages(
     inputs: ChatInputs, history: Sequence[ChatMessage], own_words: Sequence[str] = ()
 ) -> tuple[ChatMessage, ...]:

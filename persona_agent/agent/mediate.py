@@ -1,24 +1,64 @@
-"""The mediator: an explicit request in place of a wish that is spread over a conversation."""
+"""The mediator: a request that can be read alone, for a message that rests on earlier ones."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from persona_agent.prompts import Case
 from persona_agent.prompts.lab import MEDIATE, REFINE, Line, MediateInputs, RefineInputs
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Episode
 
+SHORT = 8
+"""Words up to which a message may leave out what it is about."""
+
+_REFERS = re.compile(
+    r"\b(?:it|its|that|this|those|these|them|they|their|he|him|his|she|her|one|ones|"
+    r"also|too|instead|else|another|other|same|again|both|either|neither|rather|former|latter|"
+    r"what about|how about)\b|"
+    r"(?:^|[.!?]\s+)(?:and|or|but|so|then|no|yes|rather|plus)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Mediated:
+    """A request, empty where the message stands as it is, and what nobody said of it."""
+
+    request: str = ""
+    open: tuple[str, ...] = ()
+
+
+def may_depend(message: str) -> bool:
+    """Tell whether a message may rest on earlier ones: a short one, or one that refers back.
+
+    Read by rule, for English; of other languages only the length is read. It would rather say yes
+    once too often, which costs a call, than miss a reference.
+    """
+    return len(message.split()) <= SHORT or _REFERS.search(message) is not None
+
 
 async def mediated(
     model: LanguageModel, conversation: Sequence[Line], habits: Sequence[str] = ()
-) -> str:
-    """Return the request that a conversation adds up to, for an assistant that sees only it.
+) -> Mediated:
+    """Return what the latest line of a conversation asks for, readable without the others.
 
-    The user's lines have the speaker "user". Raises ModelError.
+    The user's lines have the speaker "user". A request equal to that line counts as unchanged.
+    Raises ModelError.
     """
     inputs = MediateInputs(habits=tuple(habits), conversation=tuple(conversation))
-    return (await model.ask(MEDIATE, inputs)).request
+    found = await model.ask(MEDIATE, inputs)
+    request = found.request.strip()
+    latest = conversation[-1].text if conversation else ""
+    if not found.changed or _same(request, latest):
+        return Mediated()
+    return Mediated(request, found.open)
+
+
+def _same(first: str, second: str) -> bool:
+    return first.casefold().split() == second.casefold().split()
 
 
 async def learn_habits(model: LanguageModel, episodes: Sequence[Episode]) -> list[str]:

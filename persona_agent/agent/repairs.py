@@ -5,19 +5,22 @@ A repair that fails costs the turn its improvement, never its answer.
 
 from __future__ import annotations
 
-import random
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from persona_agent.agent.mediate import learn_habits, mediated
-from persona_agent.agent.rerank import Weighed, reply_listener, weigh_replies
+import numpy as np
+import numpy.typing as npt
+
+from persona_agent.agent.mediate import Mediated, learn_habits, mediated
+from persona_agent.agent.rerank import Listener, Weighed, reply_listener, weigh_replies
 from persona_agent.errors import ModelCannotError
 from persona_agent.memory.nli import CrossEncoderReader
 from persona_agent.persona.contradiction import RelationReader
-from persona_agent.persona.rivals import ANYBODY, contradicted_twin
+from persona_agent.persona.rivals import ANYBODY, contradicted_twin, nearest
 from persona_agent.prompts.lab import Line
 from persona_agent.prompts.typed import shorten
-from persona_agent.protocols import LanguageModel
+from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.schema import Episode, Persona, Section
 from persona_agent.settings import Settings
 
@@ -25,6 +28,8 @@ MOST_CLAIMS = 20
 EARLIER_REPLIES = 10
 LONGEST_REPLY = 400
 HABIT_CASES = 30
+EARLIER_LINES = 4
+"""Lines before the message that the listener sees: two exchanges."""
 
 Said = dict[str, str]
 
@@ -35,6 +40,7 @@ class Repairs:
 
     Attributes:
         critic: the model that weighs candidates, listens and rewrites requests.
+        embedder: tells which claim a message bears on; the listener needs it.
         reader: finds contradictions in the critic's place, without a call.
         candidates: how many replies are drawn.
         listener_votes: of the imaginary listener on each candidate; 0 leaves it out.
@@ -43,6 +49,7 @@ class Repairs:
     """
 
     critic: LanguageModel
+    embedder: Embedder | None = None
     reader: RelationReader | None = None
     candidates: int = 1
     listener_votes: int = 0
@@ -50,10 +57,11 @@ class Repairs:
     commitment: bool = True
 
     @classmethod
-    def of(cls, settings: Settings, critic: LanguageModel) -> Repairs:
+    def of(cls, settings: Settings, critic: LanguageModel, embedder: Embedder) -> Repairs:
         """Return the repairs that the settings switch on; nothing heavy is loaded yet."""
         return cls(
             critic=critic,
+            embedder=embedder,
             reader=CrossEncoderReader(settings.nli) if settings.nli else None,
             candidates=settings.candidates,
             listener_votes=settings.listener_votes,
@@ -66,29 +74,50 @@ class Repairs:
         drafts: Sequence[str],
         *,
         message: str,
+        meaning: npt.NDArray[np.float32],
         persona: Persona,
         history: Sequence[Said],
         kept: Sequence[str],
+        request: str = "",
     ) -> Weighed:
-        """Weigh drafts by the persona's claims and the agent's earlier words. Raises ModelError."""
+        """Weigh drafts by the persona's claims and the agent's earlier words. Raises ModelError.
+
+        ``request`` is what was answered in place of the message, if anything; ``meaning`` the
+        embedding of what was answered.
+        """
         claims = [claim.statement for claim in persona.claims][:MOST_CLAIMS]
-        listener = None
-        if self.listener_votes and claims:
-            twin = contradicted_twin(claims, random.Random(message))
-            persons = (" ".join(claims), twin, ANYBODY)
-            listener = reply_listener(self.critic, persons, self.listener_votes)
         return await weigh_replies(
             drafts,
             critic=self.reader or self.critic,
             message=message,
+            request=request,
+            before=_lines(history[-EARLIER_LINES:]),
             of_user=claims,
             of_assistant=own_statements(history, kept),
-            listener=listener,
+            listener=await self._listener(claims, meaning),
         )
 
-    async def request(self, message: str, history: Sequence[Said], habits: Sequence[str]) -> str:
+    async def _listener(
+        self, claims: Sequence[str], meaning: npt.NDArray[np.float32]
+    ) -> Listener | None:
+        """Return who hears for whom a reply was written; None where no claim bears on it.
+
+        Without such a claim a reply tells the persons apart by chance, and votes are noise.
+        """
+        if not self.listener_votes or not claims or self.embedder is None:
+            return None
+        vectors = await asyncio.to_thread(self.embedder.embed, list(claims))
+        place = nearest((vectors @ meaning).tolist())
+        if place is None:
+            return None
+        persons = (" ".join(claims), contradicted_twin(claims, place), ANYBODY)
+        return reply_listener(self.critic, persons, self.listener_votes)
+
+    async def request(
+        self, message: str, history: Sequence[Said], habits: Sequence[str]
+    ) -> Mediated:
         """Return what a thread and its latest message ask for. Raises ModelError."""
-        earlier = [Line(speaker=one["role"], text=one["content"]) for one in history]
+        earlier = _lines(history)
         return await mediated(self.critic, [*earlier, Line(speaker="user", text=message)], habits)
 
     async def habits(self, persona: Persona, episodes: Sequence[Episode]) -> tuple[str, ...]:
@@ -104,6 +133,10 @@ class Repairs:
         except ModelCannotError:
             learned = []
         return tuple(dict.fromkeys([*style, *learned]))
+
+
+def _lines(history: Sequence[Said]) -> list[Line]:
+    return [Line(speaker=one["role"], text=one["content"]) for one in history]
 
 
 def own_statements(history: Sequence[Said], kept: Sequence[str]) -> list[str]:

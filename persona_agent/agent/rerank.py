@@ -1,14 +1,17 @@
 """Choice among candidate replies: none that contradicts, and one that only this persona says.
 
-Off by default: it costs calls of the critic, and one more for each vote of an imaginary listener
-on each candidate.
+Nobody is asked about candidates that do not differ in substance, and of equal ones the earliest is
+taken: it was drawn as the only one would have been. Off by default: it costs calls of the critic,
+and one more for each vote of an imaginary listener on each candidate.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -29,6 +32,10 @@ from persona_agent.schema.base import Record
 LISTENER_STRENGTH = 2.0
 CONTRADICTION_COST = 10.0
 """In units of the listener's log odds: a contradiction outweighs any distinctiveness."""
+ALIKE = 0.9
+"""Share of common words (Jaccard index of the sets of words) from which replies say the same."""
+_TELLING = frozenset({"not", "no", "never", "none", "neither", "nor", "nothing", "without"})
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ async def choose_reply(
     Raises:
         ModelError: the critic or the listener gave no usable answer.
     """
-    if len(set(candidates)) == 1:
+    if len(set(candidates)) == 1 or (scores is None and not differ(candidates)):
         return candidates[0]
     asked = [relations(rerank.critic, one, rerank.statements, before) for one in candidates]
     against = [found.count("contradiction") for found in await asyncio.gather(*asked)]
@@ -90,23 +97,56 @@ async def choose_reply(
     return candidates[best(against, heard, rerank.listener, scores=scores)]
 
 
+def differ(drafts: Sequence[str]) -> bool:
+    """Tell whether any two drafts differ in substance: in more than a tenth of their words.
+
+    Layout, case and order do not count. A negation or a number that only one of them has makes a
+    difference however long they are.
+    """
+    return any(_differ(_words(one), _words(other)) for one, other in combinations(drafts, 2))
+
+
+def _words(text: str) -> frozenset[str]:
+    plain = text.casefold().replace("\u2019", "'")
+    return frozenset(_WORD.findall(re.sub(r"n't\b", " not", plain))) or frozenset({text.strip()})
+
+
+def _differ(first: frozenset[str], second: frozenset[str]) -> bool:
+    apart = first ^ second
+    if any(word in _TELLING or word.isdigit() for word in apart):
+        return True
+    return len(first & second) / len(first | second) < ALIKE
+
+
 async def weigh_replies(
     drafts: Sequence[str],
     *,
     critic: LanguageModel | RelationReader,
     message: str,
+    request: str = "",
+    before: Sequence[Line] = (),
     of_user: Sequence[str],
     of_assistant: Sequence[str],
     listener: Listener | None = None,
 ) -> Weighed:
     """Weigh drafts of an assistant's reply by what is known of its user and was said before.
 
+    ``request`` is what was answered in place of the message, if anything; ``before`` are the lines
+    that the listener sees before the message.
+
     Raises:
         ModelError: the critic or the listener gave no usable answer.
     """
     found, heard = await asyncio.gather(
-        contradictions(critic, drafts, message=message, of_user=of_user, of_assistant=of_assistant),
-        _heard(drafts, listener, [Line(speaker="user", text=message)], 0),
+        contradictions(
+            critic,
+            drafts,
+            message=message,
+            request=request,
+            of_user=of_user,
+            of_assistant=of_assistant,
+        ),
+        _heard(drafts, listener, [*before, Line(speaker="user", text=message)], 0),
     )
     against = [len(one) for one in found]
     return Weighed(

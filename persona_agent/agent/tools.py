@@ -41,12 +41,16 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 class ToolRequest(Record):
     """One call of a tool: for whom, who that is, and with which arguments.
 
-    The arguments are what the model wrote; they may not fit the tool's schema.
+    The arguments are what the model wrote; they may not fit the tool's schema. ``thread`` is the
+    conversation under way where the agent keeps to what it said in it, else None; ``shown`` are the
+    episodes whose messages the model sees anyway.
     """
 
     user_id: str
     persona: Persona
     arguments: dict[str, Any]
+    thread: str | None = None
+    shown: tuple[str, ...] = ()
 
 
 ToolFunction = Callable[[ToolRequest], Awaitable[str]]
@@ -82,11 +86,30 @@ class Toolbox:
         return tuple(tool.tool for tool in self._tools.values())
 
     async def run(
-        self, calls: Sequence[ToolCall], user: str, persona: Persona
+        self,
+        calls: Sequence[ToolCall],
+        user: str,
+        persona: Persona,
+        *,
+        thread: str | None = None,
+        shown: Sequence[str] = (),
     ) -> list[ChatMessage]:
-        """Run the calls at the same time; return one message for each, in their order."""
+        """Run the calls at the same time; return one message for each, in their order.
+
+        ``thread`` and ``shown`` are those of :class:`ToolRequest`.
+        """
+        requests = [
+            ToolRequest(
+                user_id=user,
+                persona=persona,
+                arguments=call.arguments,
+                thread=thread,
+                shown=tuple(shown),
+            )
+            for call in calls[:MOST_CALLS]
+        ]
         results = await asyncio.gather(
-            *(self._run(call, user, persona) for call in calls[:MOST_CALLS])
+            *(self._run(call.name, one) for call, one in zip(calls, requests, strict=False))
         )
         unrun = [f"not run: at most {MOST_CALLS} calls at once"] * len(calls[MOST_CALLS:])
         return [
@@ -99,24 +122,23 @@ class Toolbox:
         text = "not run: no more tools in this turn. Answer now with what you have"
         return [tool_message(call.id, text) for call in calls]
 
-    async def _run(self, call: ToolCall, user: str, persona: Persona) -> str:
-        tool = self._tools.get(call.name)
+    async def _run(self, name: str, request: ToolRequest) -> str:
+        tool = self._tools.get(name)
         if tool is None:
-            return f"there is no tool {shorten(call.name, 60)!r}, only {sorted(self._tools)}"
-        request = ToolRequest(user_id=user, persona=persona, arguments=call.arguments)
+            return f"there is no tool {shorten(name, 60)!r}, only {sorted(self._tools)}"
         try:
             async with asyncio.timeout(self._timeout):
                 text = str(await tool.run(request))
         except ValidationError as error:
-            return f"the arguments of {call.name} are wrong: {_problems(error)}"
+            return f"the arguments of {name} are wrong: {_problems(error)}"
         except TimeoutError:
-            return f"{call.name} took longer than {self._timeout:g} seconds and was stopped"
+            return f"{name} took longer than {self._timeout:g} seconds and was stopped"
         except (PersonaAgentError, ValueError) as error:
-            return f"{call.name} could not be run: {shorten(str(error), 300)}"
+            return f"{name} could not be run: {shorten(str(error), 300)}"
         except Exception as error:
             # A host's tool may raise anything, with a message that the model must not see.
-            logger.warning("tool %r failed", call.name, exc_info=True)
-            return f"{call.name} failed ({type(error).__name__})"
+            logger.warning("tool %r failed", name, exc_info=True)
+            return f"{name} failed ({type(error).__name__})"
         return text if len(text) <= LONGEST_RESULT else text[:LONGEST_RESULT] + "\n(cut off here)"
 
 
@@ -156,12 +178,17 @@ def _memory_search(memory: Memory) -> ChatTool:
         def recall() -> list[str]:
             vector = memory.embedder.embed([asked.query])[0]
             found = memory.episodes.recall(
-                request.user_id, vector, limit=asked.limit, blend=request.persona.policy.blend
+                request.user_id,
+                vector,
+                limit=asked.limit + len(request.shown),
+                blend=request.persona.policy.blend,
             )
-            return [memory_line(one.episode) for one in found]
+            unseen = [one.episode for one in found if one.episode.id not in request.shown]
+            return [memory_line(one, thread=request.thread) for one in unseen[: asked.limit]]
 
         lines = await memory.reads.run(recall)
-        return "\n".join(lines) or "nothing is remembered of this user yet"
+        beyond = " beyond the messages of this conversation" if request.shown else " yet"
+        return "\n".join(lines) or f"nothing is remembered of this user{beyond}"
 
     return _tool(
         "search_memory",

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.agent.chat_prompt import ChatInputs, chat_messages, memory_line
+from persona_agent.agent.chat_prompt import ChatInputs, chat_messages, memory_line, with_open
 from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.mediate import Mediated, may_depend
 from persona_agent.agent.repairs import Repairs
-from persona_agent.agent.rerank import Weighed
+from persona_agent.agent.rerank import Weighed, differ
 from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.tools import Toolbox
 from persona_agent.errors import ModelAnswerError, ModelError, ModelRefusalError
@@ -49,7 +50,8 @@ Said = dict[str, str]
 class Turn:
     """Everything of one turn; of a thread only history, commitments and habits are stored.
 
-    ``request`` is what the mediator made of the thread, ``sought`` its embedding. ``committed``
+    ``request`` is what the mediator made of the message (empty: the message stands as it is),
+    ``open`` what nobody said of it, ``sought`` its embedding. ``committed``
     is what the agent said of itself in this thread, ``habits`` how the user phrases things (None:
     not asked yet). ``costs`` is what each step cost, ``problems`` why a repair was left out.
     """
@@ -72,6 +74,7 @@ class Turn:
     tool_calls: tuple[str, ...] = ()
     answer: str = ""
     request: str = ""
+    open: tuple[str, ...] = ()
     sought: npt.NDArray[np.float32] | None = None
     committed: tuple[str, ...] = ()
     habits: tuple[str, ...] | None = None
@@ -83,6 +86,16 @@ class Turn:
     def query(self) -> Query:
         """The message as a query."""
         return Query(text=self.text, task=TASK)
+
+    @property
+    def meaning(self) -> npt.NDArray[np.float32]:
+        """What is asked for as a vector: of the request where there is one, else of the message."""
+        return self.vector if self.sought is None else self.sought
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The episodes whose messages are sent anyway."""
+        return tuple(dict.fromkeys(said["episode"] for said in self.history))
 
     @property
     def usage(self) -> Usage:
@@ -128,13 +141,14 @@ class Steps:
         return await self._memory.reads.run(read)
 
     async def mediate(self, turn: Turn) -> Turn:
-        """Rewrite a wish that is spread over the thread into one request.
+        """Rewrite a message that rests on earlier ones into a request that can be read alone.
 
-        The habits behind it are learned at a thread's first mediated turn, and kept with it.
+        The habits behind it are learned at a thread's first mediated turn, and kept with it. A
+        message that depends on nothing before, as far as a rule can tell, costs no call.
         """
-        if not turn.history:
+        if not turn.history or not may_depend(turn.text):
             return turn
-        request, habits, problems = "", turn.habits, turn.problems
+        found, habits, problems = Mediated(), turn.habits, turn.problems
         with self._spending(turn) as spent:
             try:
                 if habits is None:
@@ -142,43 +156,47 @@ class Steps:
                         self._memory.episodes.timeline, turn.user, with_outcome=True
                     )
                     habits = await self.repairs.habits(turn.persona, known)
-                request = await self.repairs.request(turn.text, turn.history, habits)
+                found = await self.repairs.request(turn.text, turn.history, habits)
             except ModelError as error:
                 problems = (*problems, f"the request was not rewritten: {error}")
         turn = replace(turn, habits=habits, problems=problems).charged("mediator", spent)
-        if not request or request == turn.text.strip():
+        if not found.request:
             return turn
-        vectors = await asyncio.to_thread(self._memory.embedder.embed, [request])
-        return replace(turn, request=request, sought=vectors[0])
+        vectors = await asyncio.to_thread(self._memory.embedder.embed, [found.request])
+        return replace(turn, request=found.request, open=found.open, sought=vectors[0])
 
     async def recall(self, turn: Turn) -> Turn:
         """Gather what the model gets to see: persona, memories, the conversation so far.
 
-        A request of the mediator is answered in a fresh context: it holds all that was asked for,
-        and what was said on the way to it is what leads models astray (Laban et al. 2025).
+        A request of the mediator takes the place of the latest message; the conversation before
+        it stays, because the user goes on to speak of the answers in it.
         """
-        vector = turn.vector if turn.sought is None else turn.sought
+        vector = turn.meaning
 
         def gather() -> Turn:
             context = self._contexts.build(turn.persona, turn.query, vector=vector)
             recalled = self._with_other_tasks(turn, vector, context.recalled)
-            own_thread = turn.thread if self.repairs.commitment else None
             inputs = ChatInputs(
-                message=turn.request or turn.text,
+                message=with_open(turn.request, turn.open) if turn.request else turn.text,
                 today=turn.at.date().isoformat(),
                 persona=context.persona_text,
                 memories=tuple(
-                    memory_line(one.episode, thread=own_thread)
+                    memory_line(one.episode, thread=self._own_thread(turn))
                     for one in sorted(recalled, key=lambda one: one.episode.at)
                 ),
             )
-            said = () if turn.request else turn.history
-            earlier = [ChatMessage(role=one["role"], content=one["content"]) for one in said]
-            shown = [one["content"] for one in said]
+            earlier = [
+                ChatMessage(role=one["role"], content=one["content"]) for one in turn.history
+            ]
+            shown = [one["content"] for one in turn.history]
             own = [one for one in turn.committed if not any(one in text for text in shown)]
             return replace(turn, recalled=recalled, messages=chat_messages(inputs, earlier, own))
 
         return await self._memory.reads.run(gather)
+
+    def _own_thread(self, turn: Turn) -> str | None:
+        """Return the thread in which the agent is shown its own earlier answers, if it is."""
+        return turn.thread if self.repairs.commitment else None
 
     def _with_other_tasks(
         self, turn: Turn, vector: npt.NDArray[np.float32], answered: Sequence[Recalled]
@@ -194,10 +212,10 @@ class Steps:
         wider = self._memory.episodes.recall(
             turn.user,
             vector,
-            limit=policy.recalled + len(turn.history) // 2,
+            limit=policy.recalled + len(turn.present),
             blend=policy.blend,
         )
-        present = {said["episode"] for said in turn.history}
+        present = set(turn.present)
         first = [*answered[: (policy.recalled + 1) // 2], *wider]
         found = {one.episode.id: one for one in first if one.episode.id not in present}
         return tuple(found.values())[: policy.recalled]
@@ -258,7 +276,13 @@ class Steps:
         if turn.reply.content.strip() and self._shows_pieces(turn):
             emit("\n\n")  # what was written beside the call is not to run into the answer
         if turn.rounds < TOOL_ROUNDS:
-            results = await self._tools.run(calls, turn.user, turn.persona)
+            results = await self._tools.run(
+                calls,
+                turn.user,
+                turn.persona,
+                thread=self._own_thread(turn),
+                shown=turn.present,
+            )
         else:
             results = self._tools.decline(calls)
         asked = ChatMessage(role="assistant", content=turn.reply.content, tool_calls=calls)
@@ -281,17 +305,23 @@ class Steps:
         return replace(turn, messages=(*turn.messages, again), retried=True)
 
     async def choose(self, turn: Turn, emit: Emit) -> Turn:
-        """Draw more candidates, and take the one that contradicts nothing and is heard best."""
+        """Draw more candidates, and take the one that contradicts nothing and is heard best.
+
+        Candidates that do not differ in substance are not weighed; of equally good ones the
+        earliest is given.
+        """
         with self._spending(turn) as spent:
             drafts = [turn.reply, *await self._more(turn)]
         turn = turn.charged("candidates", spent)
         texts = [draft.content.strip() for draft in drafts]
-        if len(set(texts)) > 1:
+        if differ(texts):
             with self._spending(turn) as spent:
                 try:
                     weighed = await self.repairs.weigh(
                         texts,
-                        message=turn.request or turn.text,
+                        message=turn.text,
+                        request=turn.request,
+                        meaning=turn.meaning,
                         persona=turn.persona,
                         history=turn.history,
                         kept=turn.committed,
@@ -302,7 +332,7 @@ class Steps:
                     turn = replace(turn, problems=(*turn.problems, problem))
             turn = turn.charged("critic", spent)
         else:
-            problem = f"{self._model.name} drew no second candidate that differs"
+            problem = f"{self._model.name} drew no second candidate that differs in substance"
             turn = replace(turn, problems=(*turn.problems, problem))
         emit(turn.reply.content)
         return turn

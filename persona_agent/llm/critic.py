@@ -14,12 +14,14 @@ from persona_agent.persona.contradiction import RelationReader, Verdict
 from persona_agent.persona.losses import listener_loss
 from persona_agent.prompts.lab import (
     ASSERT,
+    BELIEVE,
     LISTEN,
     OF_ASSISTANT,
     OF_USER,
     RELATE,
     REPLY_CHECK,
     AssertInputs,
+    BelieveInputs,
     CheckInputs,
     Line,
     ListenInputs,
@@ -63,6 +65,7 @@ async def contradictions(
     drafts: Sequence[str],
     *,
     message: str,
+    request: str = "",
     of_user: Sequence[str] = (),
     of_assistant: Sequence[str] = (),
 ) -> list[list[str]]:
@@ -71,7 +74,8 @@ async def contradictions(
     Args:
         critic: a model, or a reader of inference, which costs no call.
         drafts: of the reply to one message.
-        message: of the user.
+        message: of the user, in the user's own words.
+        request: the message rewritten with what it leaves unsaid, where it was.
         of_user: what is known of the user.
         of_assistant: what the assistant said earlier.
 
@@ -89,7 +93,9 @@ async def contradictions(
             found[place] = [text for text, one in pairs if one.verdict == "contradiction"]
         return found
     marked = [*(OF_USER + one for one in of_user), *(OF_ASSISTANT + one for one in of_assistant)]
-    inputs = CheckInputs(message=message, drafts=tuple(drafts), statements=tuple(marked))
+    inputs = CheckInputs(
+        message=message, request=request, drafts=tuple(drafts), statements=tuple(marked)
+    )
     for conflict in (await critic.ask(REPLY_CHECK, inputs)).contradictions:
         found[conflict.draft - 1].append(bare[conflict.statement - 1])
     return found
@@ -108,17 +114,19 @@ async def listener_votes(
     """Return how often each person is named; they are shuffled anew for every vote.
 
     A deterministic listener votes once. ``prompt`` is LISTEN (who said it?) or REPLY_LISTEN (for
-    whom was it written?). Raises ModelError.
+    whom was it written?). A vote of 0, where the prompt allows it, is of a listener who cannot
+    tell: it counts for nobody, so that all such votes leave everybody at chance. Raises ModelError.
     """
     order = random.Random(f"{seed}:{utterance}")
 
-    async def vote(places: list[int]) -> int:
+    async def vote(places: list[int]) -> int | None:
         inputs = ListenInputs(
             conversation=tuple(before),
             utterance=utterance,
             persons=tuple(persons[place] for place in places),
         )
-        return places[(await listener.ask(prompt, inputs)).speaker - 1]
+        number = (await listener.ask(prompt, inputs)).speaker
+        return places[number - 1] if number else None
 
     orders = [
         order.sample(range(len(persons)), len(persons))
@@ -157,8 +165,8 @@ async def assertions_and_beliefs(
     """
     asserted, believed = [], []
     for statement in statements:
-        inside = AssertInputs(role="in character", notes=tuple(notes), statement=statement)
-        outside = AssertInputs(role="out of character", notes=tuple(notes), statement=statement)
+        inside = AssertInputs(notes=tuple(notes), statement=statement)
+        outside = BelieveInputs(notes=tuple(notes), statement=statement)
         asserted.append((await speaker.ask(ASSERT, inside)).answer == "yes")
-        believed.append((await speaker.ask(ASSERT, outside)).probability)
+        believed.append((await speaker.ask(BELIEVE, outside)).probability)
     return asserted, believed

@@ -12,6 +12,8 @@ from persona_agent.prompts.typed import NOTHING, Case, Sentence, numbered, short
 from persona_agent.schema.base import Record
 
 LONGEST_LINE = 1_000
+MOST_LABELS = 12
+LONGEST_DRAFT = 4_000
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4_000)]
 Verdict = Literal["entailment", "neutral", "contradiction"]
 Discourse = Literal[
@@ -124,7 +126,10 @@ class ListenInputs(PromptInputs):
 
 
 class ListenOutput(Record):
-    """The number of the person, from 1, and what gave the speaker away."""
+    """The number of the person, from 1, and what gave the speaker away.
+
+    0 is a listener who cannot tell, where the prompt allows it.
+    """
 
     reason: Sentence = ""
     speaker: int
@@ -133,6 +138,11 @@ class ListenOutput(Record):
 def _check_speaker(inputs: ListenInputs, output: ListenOutput) -> None:
     if not 1 <= output.speaker <= len(inputs.persons):
         raise ValueError(f"speaker {output.speaker} is not among the {len(inputs.persons)} persons")
+
+
+def _check_reader(inputs: ListenInputs, output: ListenOutput) -> None:
+    if output.speaker:  # 0 is allowed here: nothing in the reply tells the users apart
+        _check_speaker(inputs, output)
 
 
 # --- discourse: how does a reply relate to an earlier line? -------------------------------------
@@ -157,37 +167,121 @@ class DiscourseOutput(Record):
     relevance: float = Field(ge=0, le=1)
 
 
-# --- assert: is a statement true, in and out of character? --------------------------------------
+# --- assert and believe: what is said in character, what is believed out of it -------------------
+
+STRANGER = "A stranger who does not mind either answer."
 
 
 class AssertInputs(PromptInputs):
-    """Notes about a person, a statement, and in which role it is answered."""
+    """What is true of a person, who asks that person, and the statement that is asked about."""
 
-    role: Literal["in character", "out of character"]
+    notes: tuple[str, ...] = ()
+    asker: str = STRANGER
+    statement: str
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "notes": bullets(self.notes),
+            "asker": shorten(self.asker, LONGEST_LINE),
+            "statement": shorten(self.statement, LONGEST_LINE),
+        }
+
+
+class AssertOutput(Record):
+    """What the person says: yes, it is so, or no."""
+
+    answer: Literal["yes", "no"]
+
+
+class BelieveInputs(PromptInputs):
+    """Notes about a person, and a statement that a reader of them judges."""
+
     notes: tuple[str, ...] = ()
     statement: str
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
-            "role": self.role,
             "notes": bullets(self.notes),
             "statement": shorten(self.statement, LONGEST_LINE),
         }
 
 
-class AssertOutput(Record):
-    """Yes or no, and how likely the statement is true, 0 to 1."""
+class BelieveOutput(Record):
+    """How likely the statement is true, 0 to 1."""
 
-    answer: Literal["yes", "no"]
     probability: float = Field(ge=0, le=1)
+
+
+# --- after a talk: what came through, and what is remembered ------------------------------------
+
+SIDES = Literal["assistant", "user"]
+
+
+class QuestionInputs(PromptInputs):
+    """Options of which one is true of a side of a conversation, and what else is known of it.
+
+    The speakers of the conversation are named as in ``of``.
+    """
+
+    of: SIDES
+    known: tuple[str, ...] = ()
+    conversation: tuple[Line, ...] = ()
+    options: tuple[str, ...] = Field(min_length=2)
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "of": self.of,
+            "known": bullets(self.known),
+            "conversation": conversation(self.conversation),
+            "options": numbered(self.options),
+        }
+
+
+class QuestionOutput(Record):
+    """The number of the option, from 1."""
+
+    reason: Sentence = ""
+    choice: int
+
+
+def _check_option(inputs: QuestionInputs, output: QuestionOutput) -> None:
+    if not 1 <= output.choice <= len(inputs.options):
+        raise ValueError(f"choice {output.choice} is not among the {len(inputs.options)} options")
+
+
+class RecallInputs(PromptInputs):
+    """An early question with its answer, and a later question about that answer."""
+
+    asked: str
+    answered: str
+    later: str
+    reply: str
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "asked": shorten(self.asked, 4_000),
+            "answered": shorten(self.answered, 4_000),
+            "later": shorten(self.later, 4_000),
+            "reply": shorten(self.reply, 4_000),
+        }
+
+
+class RecallOutput(Record):
+    """Whether the reply gives what was answered; the words of the reply that decide it."""
+
+    evidence: Sentence = ""
+    verdict: Literal["right", "wrong", "cannot tell"]
 
 
 # --- the gym: questions, calibrated examples, grades --------------------------------------------
 
 
 class GymQuestionsInputs(PromptInputs):
-    """A person, what the questions test, and the situations to choose from."""
+    """A person, what each question should provoke, and the situations to choose from."""
 
     person: str
     task: str
@@ -274,13 +368,27 @@ class GymGradeOutput(Record):
 # --- flaws: role fidelity by deduction ----------------------------------------------------------
 
 
+class Exchange(Record):
+    """A message and the reply to it."""
+
+    message: str
+    reply: str
+
+    def line(self) -> str:
+        """Return both on one line."""
+        return (
+            f"message: {shorten(self.message, LONGEST_LINE)} "
+            f"/ reply: {shorten(self.reply, LONGEST_LINE)}"
+        )
+
+
 class FlawsInputs(PromptInputs):
-    """What an actor said in the part of a character with these traits."""
+    """What an actor said in the part of a character of whom these statements are true."""
 
     character: str
     traits: tuple[str, ...]
     scene: str = ""
-    lines: tuple[str, ...]
+    lines: tuple[Exchange, ...]
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
@@ -288,7 +396,7 @@ class FlawsInputs(PromptInputs):
             "character": shorten(self.character, 4_000),
             "traits": bullets(self.traits),
             "scene": shorten(self.scene, 2_000) or NOTHING,
-            "lines": numbered(self.lines) or NOTHING,
+            "lines": numbered([one.line() for one in self.lines]) or NOTHING,
         }
 
 
@@ -320,9 +428,13 @@ def _check_flaws(inputs: FlawsInputs, output: FlawsOutput) -> None:
 
 
 class UserTurnInputs(PromptInputs):
-    """Who the user is (all session long), what this message is for, and how the user writes."""
+    """Who the user is (all session long), what is to be written, and how such texts look.
+
+    ``kind`` tells what a user says to an assistant from what is put before the user to judge.
+    """
 
     user: tuple[str, ...]
+    kind: Literal["next message", "item"] = "next message"
     intent: str
     examples: tuple[str, ...] = ()
     conversation: tuple[Line, ...] = ()
@@ -331,6 +443,7 @@ class UserTurnInputs(PromptInputs):
         """Return the text of every placeholder."""
         return {
             "user": bullets(self.user),
+            "kind": self.kind,
             "intent": shorten(self.intent, LONGEST_LINE),
             "examples": bullets(self.examples),
             "conversation": conversation(self.conversation),
@@ -338,7 +451,7 @@ class UserTurnInputs(PromptInputs):
 
 
 class UserTurnOutput(Record):
-    """The user's next message."""
+    """The text that was asked for."""
 
     message: Text
 
@@ -361,11 +474,20 @@ class MediateInputs(PromptInputs):
 
 
 class MediateOutput(Record):
-    """An explicit request, what was assumed in it, and what remains open."""
+    """An explicit request, what was assumed in it, and what remains open.
 
-    request: Text
+    ``changed`` is False, and the request may be empty, where the message stands as it is.
+    """
+
+    changed: bool = True
+    request: Annotated[str, StringConstraints(strip_whitespace=True, max_length=4_000)] = ""
     assumptions: tuple[Sentence, ...] = ()
     open: tuple[Sentence, ...] = ()
+
+
+def _check_request(inputs: MediateInputs, output: MediateOutput) -> None:
+    if output.changed and not output.request:
+        raise ValueError('"request" is empty: give it, or say "changed": false')
 
 
 class RefineInputs(PromptInputs):
@@ -375,7 +497,17 @@ class RefineInputs(PromptInputs):
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
-        return {"records": numbered([case.line() for case in self.records]) or NOTHING}
+        return {"records": numbered([_record(case) for case in self.records]) or NOTHING}
+
+
+def _record(case: Case) -> str:
+    """Return a case on one line with its task, and the labels it was chosen from."""
+    labels = ", ".join(shorten(option, 120) for option in case.options[:MOST_LABELS])
+    more = ", …" if len(case.options) > MOST_LABELS else ""
+    head = "; ".join(
+        part for part in (case.task, f"one of: {labels}{more}" if labels else "") if part
+    )
+    return f"({head}) {case.line()}" if head else case.line()
 
 
 class Guideline(Record):
@@ -404,9 +536,13 @@ OF_USER, OF_ASSISTANT = "The user: ", "The assistant: "
 
 
 class CheckInputs(PromptInputs):
-    """A user's message, drafts of the reply to it, and what is known of both sides."""
+    """A user's message, drafts of the reply to it, and what is known of both sides.
+
+    ``request`` is the message as it was rewritten before it was answered, empty where it was not.
+    """
 
     message: str
+    request: str = ""
     drafts: tuple[str, ...] = Field(min_length=1)
     statements: tuple[str, ...]
 
@@ -414,9 +550,17 @@ class CheckInputs(PromptInputs):
         """Return the text of every placeholder."""
         return {
             "message": shorten(self.message, 4_000),
-            "drafts": numbered(self.drafts),
+            "request": shorten(self.request, 4_000) or NOTHING,
+            "drafts": "\n".join(_draft(i, one) for i, one in enumerate(self.drafts, 1)),
             "statements": numbered(self.statements) or NOTHING,
         }
+
+
+def _draft(number: int, text: str) -> str:
+    """Return a draft with its lines under each other, indented, so that none begins an item."""
+    lines = [" ".join(line.split()) for line in text[:LONGEST_DRAFT].splitlines()]
+    shown = "\n   ".join(line for line in lines if line)
+    return f"{number}. {shown}{'…' if len(text) > LONGEST_DRAFT else ''}"
 
 
 class DraftConflict(Record):
@@ -442,12 +586,15 @@ def _check_conflicts(inputs: CheckInputs, output: CheckOutput) -> None:
 
 
 REPLY_CHECK = TypedPrompt("reply_check", CheckInputs, CheckOutput, check=_check_conflicts)
-REPLY_LISTEN = TypedPrompt("reply_listen", ListenInputs, ListenOutput, check=_check_speaker)
+REPLY_LISTEN = TypedPrompt("reply_listen", ListenInputs, ListenOutput, check=_check_reader)
 RELATE = TypedPrompt("lab_relate", RelateInputs, RelateOutput, check=_check_relations)
 SAY = TypedPrompt("lab_say", SayInputs, SayOutput)
 LISTEN = TypedPrompt("lab_listen", ListenInputs, ListenOutput, check=_check_speaker)
 DISCOURSE = TypedPrompt("lab_discourse", DiscourseInputs, DiscourseOutput)
 ASSERT = TypedPrompt("lab_assert", AssertInputs, AssertOutput)
+BELIEVE = TypedPrompt("lab_believe", BelieveInputs, BelieveOutput)
+QUESTION = TypedPrompt("lab_question", QuestionInputs, QuestionOutput, check=_check_option)
+RECALL = TypedPrompt("lab_recall", RecallInputs, RecallOutput)
 GYM_QUESTIONS = TypedPrompt(
     "lab_gym_questions", GymQuestionsInputs, GymQuestionsOutput, check=_check_questions
 )
@@ -455,13 +602,13 @@ GYM_EXEMPLARS = TypedPrompt("lab_gym_exemplars", GymExemplarsInputs, GymExemplar
 GYM_GRADE = TypedPrompt("lab_gym_grade", GymGradeInputs, GymGradeOutput)
 FLAWS = TypedPrompt("lab_flaws", FlawsInputs, FlawsOutput, check=_check_flaws)
 USER_TURN = TypedPrompt("lab_user_turn", UserTurnInputs, UserTurnOutput)
-MEDIATE = TypedPrompt("lab_mediate", MediateInputs, MediateOutput)
+MEDIATE = TypedPrompt("lab_mediate", MediateInputs, MediateOutput, check=_check_request)
 REFINE = TypedPrompt("lab_refine", RefineInputs, RefineOutput, check=_check_guidelines)
 
 
 def lab_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
     """Return the prompts of this module."""
     return (
-        RELATE, SAY, LISTEN, DISCOURSE, ASSERT, GYM_QUESTIONS, GYM_EXEMPLARS, GYM_GRADE, FLAWS,
-        USER_TURN, MEDIATE, REFINE, REPLY_CHECK, REPLY_LISTEN,
+        RELATE, SAY, LISTEN, DISCOURSE, ASSERT, BELIEVE, QUESTION, RECALL, GYM_QUESTIONS,
+        GYM_EXEMPLARS, GYM_GRADE, FLAWS, USER_TURN, MEDIATE, REFINE, REPLY_CHECK, REPLY_LISTEN,
     )  # fmt: skip

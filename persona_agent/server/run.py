@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -24,6 +26,12 @@ Python's 5 ms would be added to a turn again and again: the loop lets go with ev
 COLLECT_AFTER = (20_000, 20, 50)
 """Objects that come before Python looks for cycles, so that it does so seldom in a turn."""
 BACKLOG = 2048
+LARGE_BLOCK = 128 * 1024
+"""Bytes from which on memory is taken from the system piece by piece, and given back when freed."""
+KEPT_FREE = 4 * 1024 * 1024
+"""Free bytes at the end of the heap from which on they are given back."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,17 @@ async def _settle(app: FastAPI) -> None:
     gc.freeze()
 
 
+def _give_memory_back() -> None:
+    """Keep arrays that grow and move from leaving holes in the heap, where the C library is glibc.
+
+    By itself it takes ever larger blocks from the heap, as large as the largest that was freed.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, KEPT_FREE)
+
+
 def listen(address: Address) -> socket.socket:
     """Return a socket that listens. Raises SettingsError when it cannot be had."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -99,7 +118,8 @@ def server(app: FastAPI, *, seconds_to_finish: int = SECONDS_TO_FINISH) -> Grace
 def run(app: FastAPI, listening: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, and return when all is finished; the process is the server's.
 
-    It is tuned for that: how threads take turns, and how often Python looks for cycles.
+    It is tuned for that: how threads take turns, how often Python looks for cycles, and how memory
+    is given back.
     """
     ends = (signal.SIGTERM, signal.SIGINT)
     # Uvicorn takes these signals, and at its end sends them once more to whoever had them before:
@@ -107,6 +127,7 @@ def run(app: FastAPI, listening: socket.socket) -> None:
     before = {one: signal.signal(one, signal.SIG_IGN) for one in ends}
     sys.setswitchinterval(SECONDS_BETWEEN_THREADS)
     gc.set_threshold(*COLLECT_AFTER)
+    _give_memory_back()
     try:
         made = server(app)
         made.alone = True

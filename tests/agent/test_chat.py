@@ -82,6 +82,18 @@ async def test_the_model_sees_persona_and_memories_of_this_user(
     assert [one.episode.id for one in turn.recalled] == [mine.id]
 
 
+async def test_the_model_is_told_who_speaks_in_the_users_own_words(
+    memory: Memory, settings: Settings
+) -> None:
+    claim = Claim(section=Section.VALUES, text="I am Lucia and I am vegan.", origin="user")
+    memory.personas.put(Persona(user_id="ana", version="v1", claims=(claim,)), expected=None)
+    model = ScriptedModel(chat=["ok"])
+    await Chat(memory, model, settings).turn("ana", "Hello", thread="t")
+    system = model.chats[0][0].content
+    assert "I am Lucia and I am vegan. (user's own words)" in system
+    assert '"I", "me" and "my" in it are the user, never you' in system
+
+
 async def test_answers_that_the_user_did_not_confirm_are_not_shown_as_memories(
     memory: Memory, settings: Settings
 ) -> None:
@@ -178,6 +190,24 @@ async def test_tools_run_and_the_model_sees_their_results(
     assert result.role == "tool"
     assert result.tool_call_id == "id-search_memory"
     assert "where to sit on a train -> by the window" in result.content
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_searched_memories_hold_own_answers_of_the_thread_but_no_message_twice(
+    memory: Memory, settings: Settings, keeps: bool
+) -> None:
+    def answer(messages: Any, tools: Any) -> ChatReply | str:
+        if messages[-1].content == "search":
+            return call("search_memory", query="a name for my boat", limit=20)
+        return f"Answer to {messages[-1].content}" if messages[-1].role == "user" else "done"
+
+    model = ScriptedModel(chat=answer)
+    chat = Chat(memory, model, settings.model_copy(update={"commitment": keeps}))
+    for text in ("a name for my boat", *(f"remark {number}" for number in range(10)), "search"):
+        await chat.turn("ana", text, thread="t")
+    found = model.chats[-1][-1].content
+    assert "a name for my boat" in found and "remark" not in found
+    assert ("you answered: Answer to a name for my boat" in found) == keeps
 
 
 async def test_a_wrong_tool_call_comes_back_as_text(memory: Memory, settings: Settings) -> None:

@@ -129,7 +129,7 @@ async def test_a_model_that_repeats_itself_has_nothing_to_choose(
         "ana", "Dinner?", thread="t"
     )
     assert turn.usage.calls == 1 and turn.weighed is None
-    assert turn.problems == ("scripted drew no second candidate that differs",)
+    assert turn.problems == ("scripted drew no second candidate that differs in substance",)
 
 
 async def test_an_inference_model_judges_without_a_call(memory: Memory, settings: Settings) -> None:
@@ -150,7 +150,12 @@ async def test_an_inference_model_judges_without_a_call(memory: Memory, settings
     assert persona is not None
     critic = ScriptedModel()
     weighed = await Repairs(critic, reader=Reader(), candidates=2).weigh(
-        ["Steak? A steak!", "Soup."], message="Dinner?", persona=persona, history=(), kept=()
+        ["Steak? A steak!", "Soup."],
+        message="Dinner?",
+        meaning=memory.embedder.embed(["Dinner?"])[0],
+        persona=persona,
+        history=(),
+        kept=(),
     )
     assert (weighed.contradicted, weighed.chosen, critic.requests) == ((1, 0), 1, [])
 
@@ -184,24 +189,79 @@ async def test_the_trace_tells_what_each_step_cost(
 async def test_the_listener_prefers_what_fits_this_user_only(
     memory: Memory, settings: Settings
 ) -> None:
-    seen: list[tuple[str, ...]] = []
+    seen: list[ListenInputs] = []
 
     def heard(inputs: ListenInputs) -> dict[str, Any]:
-        seen.append(inputs.persons)
+        seen.append(inputs)
         own = inputs.persons.index("never eats meat wants one line")
         anybody = next(i for i, one in enumerate(inputs.persons) if "nothing is known" in one)
         return {"reason": "", "speaker": (own if "Lentils" in inputs.utterance else anybody) + 1}
 
     model = Sampling(
         {"reply_check": {"contradictions": []}, "reply_listen": heard},
-        chat=["Food is good.", "Lentils."],
+        chat=["Hello.", "Hello.", "Sure.", "Sure.", "Fine.", "Fine.", "Food is good.", "Lentils."],
     )
     chat = Chat(memory, model, changed(settings, candidates=2, listener_votes=2))
-    turn = await chat.turn("ana", "Dinner?", thread="t")
+    for text in ("Hi.", "A poem?", "A walk?"):
+        assert "critic" not in (await chat.turn("ana", text, thread="t")).costs, "equal drafts"
+    turn = await chat.turn("ana", "Somebody who never eats meat: dinner?", thread="t")
     assert turn.text == "Lentils."
     assert turn.weighed is not None and turn.weighed.heard[1] > turn.weighed.heard[0]
     assert turn.costs["critic"].calls == 1 + 2 * 2
-    assert all(len(persons) == 3 for persons in seen), "the user, a twin, and nobody: no other user"
+    assert {frozenset(one.persons) for one in seen} == {
+        frozenset(
+            {
+                "never eats meat wants one line",
+                "eats meat wants one line",
+                "A user of whom nothing is known.",
+            }
+        )
+    }, "the user, a twin in what the message is about, and nobody: no other user"
+    assert {tuple(line.text for line in one.conversation) for one in seen} == {
+        ("A poem?", "Sure.", "A walk?", "Fine.", "Somebody who never eats meat: dinner?")
+    }, "the last two exchanges and the message"
+
+
+async def test_no_listener_where_no_claim_bears_on_the_message(
+    memory: Memory, settings: Settings
+) -> None:
+    model = Sampling({"reply_check": {"contradictions": []}}, chat=["Rain.", "Sunshine."])
+    chat = Chat(memory, model, changed(settings, candidates=2, listener_votes=2))
+    turn = await chat.turn("ana", "Zurich tomorrow?", thread="t")
+    assert turn.text == "Rain.", "of equally good drafts the earlier one"
+    assert turn.weighed is not None and turn.weighed.heard == () and not turn.problems
+    assert turn.costs["critic"].calls == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("Take the bus.", "take the BUS!\n", False),
+        ("Take the bus.", "Take the train.", True),
+        ("The red bus at the corner goes all day to the old town and its two small markets.",
+         "The red bus at the corner goes all day to the old town and its two small markets now.",
+         False),
+        ("The red bus at the corner goes all day to the old town and its two small markets.",
+         "The red bus at the corner goes not all day to the old town and its two small markets.",
+         True),
+        ("The red bus at the corner does go all day to the old town and its two small shops, Ana.",
+         "The red bus at the corner doesn't go all day to the old town and its two small shops, Ana"
+         ".", True),
+        ("Leave at 9 by the red bus at the corner, it goes all day to the old town and its market.",
+         "Leave at 8 by the red bus at the corner, it goes all day to the old town and its market.",
+         True),
+        ("\U0001f600", "\U0001f600", False),
+        ("\U0001f600", "\U0001f622", True),
+    ],
+)  # fmt: skip
+async def test_only_drafts_that_differ_in_substance_are_weighed(
+    memory: Memory, settings: Settings, first: str, second: str, expected: bool
+) -> None:
+    model = Sampling({"reply_check": {"contradictions": []}}, chat=[first, second])
+    turn = await Chat(memory, model, changed(settings, candidates=2)).turn("ana", "?", thread="t")
+    assert turn.text == first.strip()
+    assert (turn.weighed is not None) == ("critic" in turn.costs) == expected
+    assert bool(turn.problems) != expected
 
 
 @pytest.mark.parametrize(
@@ -249,6 +309,18 @@ async def test_commitment_rises_to_one_once_its_own_words_are_kept(
     assert commitment(answers) == pytest.approx(expected)
     other = await chat.turn("ana", ASKED, thread="another")
     assert other.text != answers[0], "what is kept belongs to its thread"
+
+
+async def test_what_is_kept_is_shown_with_its_question_as_a_fragment(
+    memory: Memory, settings: Settings
+) -> None:
+    model = ScriptedModel(chat=["Call me Bo.", "Yes."])
+    chat = Chat(memory, model, settings)
+    await chat.turn("ana", "What is your name?", thread="t")
+    await chat.turn("ana", "So?", thread="t")
+    system = model.chats[1][0].content
+    assert '- Asked "What is your name?": Call me Bo.\n</own_words>' in system
+    assert "fragments" in system and "it is true of you" not in system
 
 
 async def test_what_is_kept_is_forgotten_with_the_user(tmp_path: Path) -> None:
@@ -309,7 +381,12 @@ async def test_a_wish_over_several_messages_is_answered_as_one_request(
     model = ScriptedModel(
         {
             "lab_refine": {"guidelines": [{"text": "Quiet is meant.", "records": [1, 2]}]},
-            "lab_mediate": {"request": whole, "assumptions": ["quiet"], "open": []},
+            "lab_mediate": {
+                "changed": True,
+                "request": whole,
+                "assumptions": ["quiet"],
+                "open": ["the rent.", "when"],
+            },
         },
         chat=["Which?", "Here is one.", "Another."],
     )
@@ -318,7 +395,9 @@ async def test_a_wish_over_several_messages_is_answered_as_one_request(
     assert first.request == "" and first.usage.calls == 1
     turn = await chat.turn("ana", "no stairs", thread="t")
     assert turn.request == whole
-    assert [one.content for one in model.chats[1][1:]] == [whole], "in a context of its own"
+    assert [one.content for one in model.chats[1][1:]] == [
+        "find me a flat", "Which?", f"{whole}\n(Not said: the rent; when; ask only if it matters.)"
+    ], "in place of the latest message only"  # fmt: skip
     asked = model.requests[-1][1].model_dump()
     assert asked["habits"] == ("wants one line", "Quiet is meant.")
     assert [line["text"] for line in asked["conversation"]] == [
@@ -330,16 +409,64 @@ async def test_a_wish_over_several_messages_is_answered_as_one_request(
     assert stored == ["find me a flat", "no stairs", "cheaper"], "memory holds the user's own words"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"request": "Thanks "},
+        {"changed": False, "request": ""},
+        {"changed": False, "request": "Say thanks."},
+    ],
+)
 async def test_a_message_that_stands_alone_goes_on_in_its_thread(
-    memory: Memory, settings: Settings
+    memory: Memory, settings: Settings, answer: dict[str, Any]
 ) -> None:
-    echo = {"lab_mediate": lambda inputs: {"request": inputs.conversation[-1].text}}
-    model = ScriptedModel(echo, chat=["Hello.", "Bye."])
+    model = ScriptedModel({"lab_mediate": answer}, chat=["Hello.", "Bye."])
     chat = Chat(memory, model, changed(settings, mediator=True))
     await chat.turn("ana", "hi", thread="t")
     turn = await chat.turn("ana", "thanks", thread="t")
     assert turn.request == ""
     assert [one.content for one in model.chats[1][1:]] == ["hi", "Hello.", "thanks"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("cheaper", True),
+        ("And for the weekend after next, somewhere in the mountains with my two children?", True),
+        ("Please make the second paragraph shorter and put it at the very end of the letter", True),
+        ("What about a hotel near the station for three people on Friday night in Graz?", True),
+        ("Plan a trip to Rome and Naples for two adults in the first week of May", False),
+        ("Write a short poem on rain for my mother, who turns eighty on Sunday", False),
+    ],
+)
+async def test_a_long_message_that_refers_to_nothing_costs_no_call_of_the_mediator(
+    memory: Memory, settings: Settings, message: str, expected: bool
+) -> None:
+    model = ScriptedModel({"lab_mediate": {"changed": False}}, chat=["One.", "Two."])
+    chat = Chat(memory, model, changed(settings, mediator=True))
+    await chat.turn("ana", "hi", thread="t")
+    turn = await chat.turn("ana", message, thread="t")
+    assert ("mediator" in turn.costs) == expected and turn.request == ""
+
+
+async def test_the_critic_sees_the_message_and_what_was_answered_in_its_place(
+    memory: Memory, settings: Settings
+) -> None:
+    seen: list[CheckInputs] = []
+
+    def check(inputs: CheckInputs) -> dict[str, Any]:
+        seen.append(inputs)
+        return {"contradictions": []}
+
+    model = Sampling(
+        {"lab_mediate": {"request": "Find a cheaper flat."}, "reply_check": check},
+        chat=["Hello.", "Hello.", "One at 900.", "None."],
+    )
+    chat = Chat(memory, model, changed(settings, mediator=True, candidates=2))
+    await chat.turn("ana", "hi", thread="t")
+    await chat.turn("ana", "cheaper", thread="t")
+    (asked,) = seen
+    assert (asked.message, asked.request) == ("cheaper", "Find a cheaper flat.")
 
 
 async def test_a_mediator_that_fails_leaves_the_message_as_it_is(

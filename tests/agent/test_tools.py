@@ -85,6 +85,33 @@ async def test_memory_search_keeps_to_the_user_and_the_limit(memory: Memory) -> 
     )
 
 
+async def test_memory_search_shows_own_answers_of_the_thread_and_nothing_twice(
+    memory: Memory,
+) -> None:
+    episodes = [
+        Episode(
+            user_id="ana",
+            query=Query(text=f"a name for my boat {number}"),
+            response=f"Try Heron {number}.",
+            metadata={"thread": thread},
+        )
+        for number, thread in enumerate("ttu")
+    ]
+    memory.episodes.add(episodes, memory.embedder.embed([one.query.text for one in episodes]))
+    box = Toolbox(built_in_tools(memory, wikipedia=False, timeout=5))
+    asked = calls("search_memory", query="name for my boat", limit=2)
+
+    async def found(**given: Any) -> str:
+        (message,) = await box.run(asked, "ana", ANA, **given)
+        return message.content
+
+    text = await found(thread="t", shown=[episodes[1].id])
+    assert "boat 0 (earlier in this conversation; you answered: Try Heron 0.)" in text
+    assert "boat 1" not in text and "boat 2" in text, "what is left out leaves its place"
+    assert "Heron 2" not in text and "Heron" not in await found()
+    assert "beyond the messages" in await found(shown=[one.id for one in episodes])
+
+
 async def test_facts_are_looked_up_by_topic(memory: Memory) -> None:
     box = Toolbox(built_in_tools(memory, wikipedia=False, timeout=5))
     assert "nothing is known beyond the persona" in await run(box, "lookup_facts", topic="trains")

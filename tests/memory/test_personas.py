@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from persona_agent.errors import (
     StoreDamagedError,
     StoreUnavailableError,
 )
+from persona_agent.memory import persona_cache
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.protocols import PersonaStore
 from persona_agent.schema import Claim, Persona, Revision, Section
@@ -93,6 +96,85 @@ def test_of_many_writers_one_wins(store: PersonaStore) -> None:
     assert [one.id for one in store.revisions("ann")] == won
 
 
+WRITER = """
+import sys
+from persona_agent.memory.personas import SQLPersonaStore
+from persona_agent.schema import Persona
+store = SQLPersonaStore(sys.argv[1])
+store.put(Persona(version="v2", user_id="ann"), expected="v1")
+"""
+
+
+def test_the_latest_version_is_never_stale(tmp_path: Path) -> None:
+    path = tmp_path / "personas.db"
+    one, two = SQLPersonaStore(path), SQLPersonaStore(path)
+    for number, writer in enumerate([one, two, one, two]):
+        expected = f"n{number - 1}" if number else None
+        writer.put(persona(f"n{number}", "bob"), expected=expected)
+        for reader in (one, two, one):
+            found = reader.latest("bob")
+            assert found is not None and found.version == f"n{number}"
+            assert reader.latest("ann") is None
+    first = persona("v1")
+    one.put(first, expected=None)
+    assert [store.latest("ann") for store in (one, two)] == [first, first]
+    subprocess.run([sys.executable, "-c", WRITER, str(path)], check=True)
+    assert [found and found.version for found in map(one.latest, ["ann", "bob"])] == ["v2", "n3"]
+    two.forget("bob")
+    assert one.latest("bob") is two.latest("bob") is None
+    one.close()
+    two.close()
+
+
+def test_the_latest_version_is_read_once_while_nobody_writes(
+    store: SQLPersonaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = persona("v1").model_copy(update={"track_record": {"e1": (0.5,)}})
+    store.put(record, expected=None)
+    read, users = store._latest, list[str]()
+    monkeypatch.setattr(store, "_latest", lambda user: (users.append(user), read(user))[1])
+    for _ in range(3):
+        found = store.latest("ann")
+        assert found == record and store.latest("bob") is None
+        found.track_record["e9"] = (1.0,)  # the caller's own
+    assert users == ["ann", "bob"]
+
+
+def test_a_write_while_the_latest_version_is_read_is_noticed(
+    store: SQLPersonaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(persona("v1"), expected=None)
+    read = store._latest
+
+    def slow(user: str) -> tuple[Persona | None, int]:
+        found = read(user)
+        if found[0] is not None and found[0].version == "v1":
+            store.put(persona("v2"), expected="v1")
+        return found
+
+    monkeypatch.setattr(store, "_latest", slow)
+    first, second = store.latest("ann"), store.latest("ann")
+    assert first is not None and second is not None
+    assert (first.version, second.version) == ("v1", "v2")
+
+
+def test_what_is_kept_of_personas_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persona_cache, "MOST_CHARACTERS", 3_000)
+    store, first = SQLPersonaStore(tmp_path / "personas.db"), persona("v1")
+    store.put(first, expected=None)
+    read, users = store._latest, list[str]()
+    monkeypatch.setattr(store, "_latest", lambda user: (users.append(user), read(user))[1])
+    for _ in range(2):
+        for number in range(20):
+            assert store.latest(f"u{number}") is None
+        assert store.latest("ann") == first
+    assert store._cache is not None and len(store._cache._found) <= 15
+    assert len(users) == 42
+    store.close()
+
+
 def test_revisions_that_changed_nothing(store: PersonaStore) -> None:
     tried = [revision("r2"), revision("r1")]
     for one in [*tried, tried[0]]:
@@ -109,6 +191,7 @@ def test_forgetting_leaves_nothing_on_the_disk(store: PersonaStore, tmp_path: Pa
         revision=revision("r", "secret-user"),
     )
     store.put(persona("v1"), expected=None)
+    assert store.latest("secret-user") is not None
     assert store.forget("secret-user") == 2
     assert store.forget("secret-user") == 0
     assert store.revisions("secret-user") == []

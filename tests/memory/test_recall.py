@@ -123,6 +123,56 @@ def test_rows_follow_changes() -> None:
     assert rows.outcomes.tolist() == [outcome_code("a")] * 3
 
 
+def test_rows_that_grow_never_change_what_was_handed_out() -> None:
+    episodes = [make_episode(f"e{i:03}", day=i, outcome="a") for i in range(60)]
+    vectors = unit(60, 8)
+
+    def one(i: int) -> Rows:
+        return Rows.of_episodes(episodes[i : i + 1], vectors[i : i + 1])
+
+    other = Rows.of_episodes([make_episode("other", day=99)], unit(1, 8))
+    rows, handed = one(0), list[tuple[Rows, int]]()
+    for i in range(1, 60):
+        before = rows
+        rows = before.merged(one(i))
+        handed.append((rows, i))
+        branch = before.merged(other)  # the place before ``before`` is taken
+        assert branch.ids[0] == "other" and branch.ids[1:] == before.ids
+        np.testing.assert_array_equal(branch.vectors[0], other.vectors[0])
+        np.testing.assert_array_equal(branch.vectors[1:], before.vectors)
+    for old, i in handed:
+        assert old.ids == [f"e{k:03}" for k in range(i, -1, -1)]
+        np.testing.assert_array_equal(old.vectors, vectors[: i + 1][::-1])
+    wholes = {id(old.room) for old, _ in handed}
+    assert len(wholes) < 20  # not a copy with every row
+    assert rows.nbytes >= rows.vectors.nbytes + 96 * len(rows)
+    earlier = rows.merged(Rows.of_episodes([make_episode("past", day=-1)], vectors[:1]))
+    assert earlier.ids[-1] == "past"
+    np.testing.assert_array_equal(earlier.vectors[:-1], rows.vectors)
+
+
+def test_decoded_episodes_get_a_part_of_the_cache() -> None:
+    rows = rows_of(unit(10, 8))
+    cache = RowCache(200_000)
+    for turn in range(200):
+        user = f"u{turn % 4}"
+        entry = cache.get(user, 0) or CachedUser(stamp=0, rows=rows)
+        cache.put(user, entry.with_episodes({f"e{turn}": make_episode(f"e{turn}")}, 300))
+    kept = [cache.get(f"u{number}", 0) for number in range(4)]
+    taken = [entry.nbytes_of_episodes for entry in kept if entry is not None]
+    assert len(taken) == 4 and 25_000 < sum(taken) <= 50_000
+    for number, entry in enumerate(kept):
+        assert entry is not None and f"e{196 + number}" in entry.episodes  # the one read last
+    assert cache.nbytes == sum(entry.nbytes for entry in kept if entry is not None)
+    alone = RowCache(200_000)
+    many = {f"e{number}": make_episode(f"e{number}") for number in range(30)}
+    alone.put("ann", CachedUser(stamp=0, rows=rows).with_episodes(many, 30 * 300))
+    found = alone.get("ann", 0)
+    assert found is not None and len(found.episodes) == 30
+    changed = found.after_outcome(rows.ids[0], 1).after_outcome(rows.ids[1], 1)
+    assert changed.nbytes_of_episodes == found.nbytes_of_episodes
+
+
 def test_the_cache_is_bounded_in_bytes_and_knows_what_is_stale() -> None:
     rows = rows_of(unit(10, 8))
     cache = RowCache(3 * rows.nbytes)

@@ -71,6 +71,38 @@ def test_a_cached_user_follows_its_own_writes(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_was_just_added_is_found_as_the_file_gives_it(tmp_path: Path) -> None:
+    one, two = open_store(tmp_path), open_store(tmp_path)
+    one.add([make_episode("e0", n=1)], POOL[:1])
+    assert ids(one.recall("ann", POOL[0], limit=9)) == ["e0"]
+    added = make_episode("e1", n=2).model_copy(update={"response": "as said"})
+    one.add([added], POOL[1:2])
+    added.metadata["n"] = 3  # the caller's own
+    for _ in range(2):
+        hit = next(h for h in one.recall("ann", POOL[1], limit=9) if h.episode.id == "e1")
+        assert [hit.episode] == two.get("ann", ["e1"]) and hit.episode.metadata == {"n": 2}
+        hit.episode.metadata["n"] = 4
+    one.close()
+    two.close()
+
+
+def test_a_timeline_without_an_episode_is_never_stale(tmp_path: Path) -> None:
+    one, two = open_store(tmp_path), open_store(tmp_path)
+    one.add([make_episode("e0")], POOL[:1])
+    one.recall("ann", POOL[0], limit=9)  # in memory from here on
+    for with_outcome, task in ((True, None), (False, "another"), (True, "another")):
+        assert one.timeline("ann", with_outcome=with_outcome, task=task) == []
+    assert ids(one.timeline("ann")) == ["e0"]
+    two.set_outcome("ann", "e0", outcome="a")
+    assert ids(one.timeline("ann", with_outcome=True)) == ["e0"]
+    one.recall("ann", POOL[0], limit=9)
+    assert ids(one.timeline("ann", with_outcome=True)) == ["e0"]
+    one.delete("ann", ["e0"])
+    assert one.timeline("ann") == one.timeline("nobody", with_outcome=True) == []
+    one.close()
+    two.close()
+
+
 def test_a_write_during_a_recall_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_agent.errors import InputError
+from persona_agent.errors import InputError, ModelAnswerError
 from persona_agent.llm.critic import (
     assertions_and_beliefs,
     contradictions,
@@ -25,7 +24,7 @@ from persona_agent.persona.losses import (
     reporting_apart,
     truthfulness_loss,
 )
-from persona_agent.persona.rivals import contradicted_twin, flipped
+from persona_agent.persona.rivals import NEAR, contradicted_twin, flipped, nearest
 from persona_agent.prompts.lab import REPLY_LISTEN
 from persona_agent.testing import ScriptedModel
 
@@ -75,7 +74,16 @@ def test_a_judge_is_in_the_loss_or_reports() -> None:
     ("statement", "turned"),
     [
         ("I love tea.", "I hate tea."),
-        ("never eats meat", "always eats meat"),
+        ("never eats meat", "eats meat"),
+        ("I never buy leather or fast fashion.", "I buy leather and fast fashion."),
+        ("I do not plan, nor do I save.", "I plan, and do I save."),
+        ("dislikes crowds or noise", "likes crowds and noise"),
+        ("takes the bus or walks; does not drive", "takes the bus or walks; does drive"),
+        ("I have an allotment.", "I have no allotment."),
+        ("I have no car.", "I have car."),
+        ("has two children", "has no children"),
+        ("wants one line, never a list", "avoids one line, never a list"),
+        ("often reads tea or coffee blogs", "never reads tea or coffee blogs"),
         ("prefers comedies when tired", "avoids comedies when tired"),
         ("Blue.", "It is not true that blue."),
         ("", ""),
@@ -86,8 +94,13 @@ def test_a_claim_in_the_third_person_is_turned_round_too(statement: str, turned:
 
 
 def test_a_twin_differs_in_one_claim() -> None:
-    twin = contradicted_twin(["likes tea", "likes rain"], random.Random(1))
-    assert twin in ("avoids tea likes rain", "likes tea avoids rain")
+    assert contradicted_twin(["likes tea", "likes rain"], 1) == "likes tea avoids rain"
+
+
+def test_the_nearest_claim_is_turned_round_if_any_is_near() -> None:
+    assert nearest([0.1, NEAR, 0.9, 0.9]) == 2
+    assert nearest([0.1, NEAR]) == 1
+    assert nearest([0.1, NEAR - 0.01]) is None and nearest([]) is None
 
 
 # --- asking the critic --------------------------------------------------------------------------
@@ -111,15 +124,25 @@ async def test_the_votes_of_a_listener_are_mapped_back() -> None:
                                 ) == [1, 0]  # fmt: skip
 
 
+async def test_a_listener_who_cannot_tell_is_at_chance() -> None:
+    model = ScriptedModel({"reply_listen": {"reason": "", "speaker": 0}, "lab_listen":
+                           {"reason": "", "speaker": 0}})  # fmt: skip
+    votes = await listener_votes(model, "hi", ["own", "a", "b"], prompt=REPLY_LISTEN)
+    assert votes == [0, 0, 0] and listener_loss(votes) == pytest.approx(1.0)
+    with pytest.raises(ModelAnswerError):
+        await listener_votes(model, "hi", ["own", "a", "b"])  # who says a line is always named
+
+
 async def test_drafts_are_checked_in_one_call_and_mapped_back() -> None:
     conflict = {"contradictions": [{"draft": 2, "statement": 3, "evidence": "x"}]}
     model = ScriptedModel({"reply_check": conflict})
     found = await contradictions(
-        model, ["a", "b"], message="?", of_user=["u1", "u2"], of_assistant=["said"]
+        model, ["a", "b"], message="?", request="Tea?", of_user=["u1", "u2"], of_assistant=["said"]
     )
     assert found == [[], ["said"]] and len(model.requests) == 1
-    shown = model.requests[0][1].model_dump()["statements"]
-    assert shown == ("The user: u1", "The user: u2", "The assistant: said")
+    asked = model.requests[0][1].model_dump()
+    assert (asked["message"], asked["request"]) == ("?", "Tea?")
+    assert asked["statements"] == ("The user: u1", "The user: u2", "The assistant: said")
     assert await contradictions(model, ["a"], message="?") == [[]]
     assert len(model.requests) == 1, "nothing known, nothing asked"
 
@@ -133,9 +156,5 @@ async def test_relations_come_in_the_order_of_the_statements() -> None:
 
 
 async def test_assertions_are_in_character_and_beliefs_out_of_it() -> None:
-    def answer(inputs: object) -> dict[str, object]:
-        inside = inputs.role == "in character"  # type: ignore[attr-defined]
-        return {"answer": "yes" if inside else "no", "probability": 0.9 if inside else 0.2}
-
-    model = ScriptedModel({"lab_assert": answer})
+    model = ScriptedModel({"lab_assert": {"answer": "yes"}, "lab_believe": {"probability": 0.2}})
     assert await assertions_and_beliefs(model, ["a"], ["note"]) == ([True], [0.2])

@@ -78,6 +78,7 @@ def test_there_are_a_hundred() -> None:
     assert all(len(set(some)) == len(some) for some in (text_attacks(), NAMES, RAW))
 
 
+@pytest.mark.slow
 def test_hostile_texts(running: Running, api: httpx.Client, model: ScriptedModel) -> None:
     # One server for all, so that each attack is recalled into the prompts of later ones.
     for text in text_attacks():
@@ -93,6 +94,7 @@ def test_hostile_texts(running: Running, api: httpx.Client, model: ScriptedModel
         sane(api.get(path, params={"user": "eve"}))
 
 
+@pytest.mark.slow
 def test_hostile_feedback(running: Running, api: httpx.Client, model: ScriptedModel) -> None:
     for number, text in enumerate(text_attacks()):
         for place, body in enumerate(told(f"e{number}", text)):
@@ -128,6 +130,7 @@ def test_what_is_no_claim_is_refused(running: Running, api: httpx.Client) -> Non
     assert claim.text == "likes tea"
 
 
+@pytest.mark.slow
 def test_hostile_names(running: Running, api: httpx.Client, model: ScriptedModel) -> None:
     for name in NAMES:
         for method, path, body in places("hello"):
@@ -141,6 +144,7 @@ def _named(path: str, name: str) -> dict[str, Any]:
     return {"user": name} if path.endswith("completions") else {}
 
 
+@pytest.mark.slow
 def test_hostile_bodies(running: Running, api: httpx.Client, model: ScriptedModel) -> None:
     kind = {"content-type": "application/json"}
     paths = (

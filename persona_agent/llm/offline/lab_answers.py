@@ -18,6 +18,8 @@ from persona_agent.prompts.lab import (
     OF_USER,
     AssertInputs,
     AssertOutput,
+    BelieveInputs,
+    BelieveOutput,
     CheckInputs,
     CheckOutput,
     DiscourseInputs,
@@ -27,6 +29,10 @@ from persona_agent.prompts.lab import (
     ListenOutput,
     MediateInputs,
     MediateOutput,
+    QuestionInputs,
+    QuestionOutput,
+    RecallInputs,
+    RecallOutput,
     Related,
     RelateInputs,
     RelateOutput,
@@ -40,6 +46,8 @@ BEARS_ON = 0.25
 """Cosine from which a statement bears on a message, a reply on the line before."""
 ANSWERS = 0.4
 ABOUT_A_FACT = 0.45
+UNKNOWN = 0.5
+"""How likely a statement is of which nothing is known."""
 
 _BEYOND = {
     "lab_gym_questions": "write questions",
@@ -60,6 +68,9 @@ def answers(embedder: Embedder) -> dict[str, Callable[[Any], Any]]:
         "lab_listen": lambda inputs: listen(inputs, embedder, reader),
         "lab_discourse": lambda inputs: discourse(inputs, embedder),
         "lab_assert": lambda inputs: assert_(inputs, embedder, reader),
+        "lab_believe": lambda inputs: believe(inputs, embedder, reader),
+        "lab_question": lambda inputs: question(inputs, embedder),
+        "lab_recall": lambda inputs: recall(inputs, reader),
         "lab_mediate": mediate,
         "reply_check": lambda inputs: check(inputs, reader),
         "reply_listen": lambda inputs: listen(inputs, embedder, reader),
@@ -126,16 +137,53 @@ def discourse(inputs: DiscourseInputs, embedder: Embedder) -> DiscourseOutput:
 
 
 def assert_(inputs: AssertInputs, embedder: Embedder, reader: ContradictionReader) -> AssertOutput:
-    """Say yes to what the notes say, no to what they deny; both roles read the same notes."""
-    if not inputs.notes:
-        return AssertOutput(answer="no", probability=0.5)
-    against = max(one.probability for one in reader.relate(inputs.statement, inputs.notes))
+    """Say yes to what the notes say, whoever asks: rules have nobody to please."""
+    likely = _likely(inputs.notes, inputs.statement, embedder, reader)
+    return AssertOutput(answer="yes" if likely > UNKNOWN else "no")
+
+
+def believe(
+    inputs: BelieveInputs, embedder: Embedder, reader: ContradictionReader
+) -> BelieveOutput:
+    """Believe what the notes say, disbelieve what they deny, and be undecided on the rest."""
+    return BelieveOutput(probability=_likely(inputs.notes, inputs.statement, embedder, reader))
+
+
+def _likely(
+    notes: Sequence[str], statement: str, embedder: Embedder, reader: ContradictionReader
+) -> float:
+    if not notes:
+        return UNKNOWN
+    against = max(one.probability for one in reader.relate(statement, notes))
     if against:
-        return AssertOutput(answer="no", probability=round(1 - against, 4))
-    close = float(similarity(embedder, [inputs.statement], inputs.notes).max())
-    known = close >= ABOUT_A_FACT
-    probability = round(min(1.0, 0.5 + close / 2), 4) if known else 0.5
-    return AssertOutput(answer="yes" if known else "no", probability=probability)
+        return round(1 - against, 4)
+    close = float(similarity(embedder, [statement], notes).max())
+    return round(min(1.0, UNKNOWN + close / 2), 4) if close >= ABOUT_A_FACT else UNKNOWN
+
+
+def question(inputs: QuestionInputs, embedder: Embedder) -> QuestionOutput:
+    """Choose the option closest to what is known or said by that side."""
+    said = [line.text for line in inputs.conversation if line.speaker == inputs.of]
+    texts = [text for text in (*inputs.known, *said) if text.strip()]
+    if not texts:
+        return QuestionOutput(choice=1)
+    close = similarity(embedder, inputs.options, texts).max(axis=1)
+    return QuestionOutput(reason="the closest words", choice=int(close.argmax()) + 1)
+
+
+def recall(inputs: RecallInputs, reader: ContradictionReader) -> RecallOutput:
+    """Compare by rule: words that come again, a contradiction, or nothing said."""
+    if inputs.answered == NOTHING_TO_SAY:
+        return RecallOutput(verdict="cannot tell")
+    if inputs.reply == NOTHING_TO_SAY:
+        return RecallOutput(verdict="wrong", evidence=NOTHING_TO_SAY)
+    (found,) = reader.relate(inputs.reply, [inputs.answered])
+    same = inputs.answered.casefold().strip(" .!") in inputs.reply.casefold()
+    if same or found.verdict == "entailment":
+        return RecallOutput(verdict="right", evidence=found.evidence[:1_000])
+    if found.verdict == "contradiction":
+        return RecallOutput(verdict="wrong", evidence=found.evidence[:1_000])
+    return RecallOutput(verdict="cannot tell")
 
 
 def mediate(inputs: MediateInputs) -> MediateOutput:

@@ -60,6 +60,7 @@ def test_stored_personas_with_all_versions(
     assert (tmp_path / "map.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_a_file_is_learned_from_and_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

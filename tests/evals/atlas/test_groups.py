@@ -122,6 +122,7 @@ def test_neighbours_are_exact_over_several_blocks(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["pca", "tsne"])
+@pytest.mark.slow
 def test_a_map_keeps_clear_groups_apart_and_places_earlier_versions(name: str) -> None:
     rows, labels = blobs(3, 15, 0.05)
     latest = np.ones(len(rows), dtype=bool)

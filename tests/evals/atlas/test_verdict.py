@@ -67,6 +67,7 @@ async def test_a_taste_is_found_where_it_is_and_not_where_it_was_shuffled_away(
     assert chance.words[0].startswith("No structure.")
 
 
+@pytest.mark.slow
 async def test_equal_arguments_give_an_equal_verdict(
     people: dict[str, list[Episode]], learner: Learner
 ) -> None:

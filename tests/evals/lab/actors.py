@@ -61,7 +61,7 @@ def bench(
         judges=Panel(judges or (offline,), votes),
         embedder=embedder,
         cards=cards,
-        others=(ANA, BEN),
+        population=(ANA, BEN),
         **{"turns": 3, "runs": 2, "items": 3, **changes},
     )
 

@@ -26,9 +26,9 @@ from persona_agent.evals.lab import (
 from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.cards import demo_cards, persona_card, read_cards, shown
 from persona_agent.evals.lab.coherence import judge_dialogue, scene_policies
-from persona_agent.evals.lab.judges import Panel
+from persona_agent.evals.lab.judges import Opinion, Panel
 from persona_agent.evals.lab.page import head_lines
-from persona_agent.evals.lab.people import SCENE, STATEMENTS
+from persona_agent.evals.lab.people import PLANTED, SCENE, STATEMENTS
 from persona_agent.evals.lab.registry import EXPERIMENTS, choose
 from persona_agent.evals.lab.results import Findings, LabReport, load_report, save_report
 from persona_agent.evals.lab.rubrics import TASKS
@@ -40,7 +40,7 @@ from persona_agent.llm import limit
 from persona_agent.persona.losses import bought_with_invention, consistency_loss
 from persona_agent.persona.own_words import about_itself
 from persona_agent.persona.rivals import contradicted_twin, flipped
-from persona_agent.prompts.lab import SayInputs
+from persona_agent.prompts.lab import Line, SayInputs
 from persona_agent.schema import Claim, Persona, Section
 from persona_agent.settings import Settings
 from persona_agent.testing.models import ScriptedModel
@@ -81,7 +81,7 @@ async def test_drift_by_turn() -> None:
         {
             "lab_say": says("I have a dog.", "Not true: I love tea.", "| |"),
             "lab_user_turn": {"message": "Tell me more."},
-            "decide": {"choice": 1},
+            "lab_question": {"choice": 1},
         }
     )
     critic = judge("critic", lab_mediate={"request": "Tell me more.", "assumptions": [],
@@ -96,6 +96,41 @@ async def test_drift_by_turn() -> None:
     assert not any("one model" in note for note in found.notes)
 
 
+async def test_judges_are_checked_on_what_is_only_implied() -> None:
+    def judged(finds: bool, alarms: bool) -> Any:
+        async def relate(line: str, statements: Sequence[str]) -> list[Opinion]:
+            place = next(
+                n for n, one in enumerate(PLANTED) if line in (one.told, one.told_harmless)
+            )
+            against = finds if line == PLANTED[place].told else alarms
+            return [
+                Opinion("contradiction" if against and n == place else "neutral")
+                for n in range(len(statements))
+            ]
+
+        return relate
+
+    lines = [(one.statement, one.told, one.told_harmless) for one in PLANTED]
+    for finds, alarms in ((True, False), (False, True)):
+        found, false = await drift.implied(judged(finds, alarms), lines, seed=0)
+        assert (found.value, false.value) == (float(finds), float(alarms))
+        assert found.n == false.n == len(PLANTED) == 6
+
+    async def silent(line: str, statements: Sequence[str]) -> list[Opinion]:
+        return [Opinion(None)] * len(statements)
+
+    found, false = await drift.implied(silent, lines, seed=0)
+    assert found.value is None and found.missing == false.missing == 6
+
+
+def test_what_looks_like_a_planted_contradiction_shares_its_words() -> None:
+    lines = [(one.told, one.told_harmless, one.said, one.said_harmless) for one in PLANTED]
+    assert len({text for group in lines for text in group}) == 4 * len(PLANTED)
+    for pair in [pair for group in lines for pair in (group[:2], group[2:])]:
+        wrong, harmless = (set(text.casefold().split()) for text in pair)
+        assert len(wrong & harmless) >= 3
+
+
 async def test_the_agent_drifts_less_with_its_repairs() -> None:
     def chat(messages: Any, tools: Any) -> str:
         return next(replies)
@@ -108,16 +143,21 @@ async def test_the_agent_drifts_less_with_its_repairs() -> None:
         wrong = [n for n, text in enumerate(inputs.drafts, 1) if "cat" in text]
         return {"contradictions": [{"draft": n, "statement": known} for n in wrong]}
 
-    said = ["Get a cat.", "Walk the dog.", "A cat!"]
-    candidates = ["Get a cat.", "Walk the dog.", "Cats?"] * 3
+    said = ["Get a cat.", "Walk the dog.", "A cat!", "That I do not know."]
+    candidates = ["Get a cat.", "Walk the dog.", "Cats?"] * 4
     replies = iter([*said, *candidates])
-    actor = Sampling({"lab_user_turn": user, "decide": {"choice": 1}}, chat=chat)
+    actor = Sampling({"lab_user_turn": user, "lab_question": {"choice": 1}}, chat=chat)
     critic = ScriptedModel(
         {"reply_check": check, "reply_listen": {"speaker": 1},
          "lab_mediate": lambda inputs: {"request": inputs.conversation[-1].text}},
         name="critic",
     )  # fmt: skip
-    judges = ScriptedModel({"reply_check": check}, name="judge")
+    judges = ScriptedModel(
+        {"reply_check": check,
+         "lab_recall": lambda inputs: {"verdict": "right" if inputs.reply == inputs.answered
+                                       else "wrong"}},
+        name="judge",
+    )  # fmt: skip
     report = await run_lab(
         bench(actor, judges, cards=(ANA,), critic=critic), choose(["agent-drift"])
     )
@@ -125,8 +165,11 @@ async def test_the_agent_drifts_less_with_its_repairs() -> None:
     found = values(result.findings)
     assert found["prompt-to-line, plain"] == pytest.approx(1 / 3, abs=1e-4)
     assert found["prompt-to-line, with repairs"] == 1.0
+    assert found["recall of its own answers, plain"] == 0.0
+    assert found["recall of its own answers, with repairs"] == 1.0
     assert found["calls a reply, plain"] == 1.0
-    assert (found["calls a reply, with repairs"] or 0) > 5
+    calls = 3 * (3 + 1) + 2  # drafts and critic; the mediator once there is something before
+    assert found["calls a reply, with repairs"] == pytest.approx(calls / 3, abs=1e-4)
     assert result.usage.calls == sum(one.usage().calls for one in (actor, critic, judges)), (
         "what chat turns cost is part of the experiment's cost"
     )
@@ -137,7 +180,12 @@ async def test_the_agent_drifts_less_with_its_repairs() -> None:
 
 async def test_consistent_invention_is_caught() -> None:
     invented = ["I own a castle.", "My horse is fast. Do you ride?", "I love tea."]
-    supported, denied, verdicts = await grounding(Panel((judge(),)), ANA.statements, invented)
+    lines = [
+        line
+        for text in invented
+        for line in (Line(speaker="user", text="And?"), Line(speaker="persona", text=text))
+    ]
+    supported, denied, verdicts = await grounding(Panel((judge(),)), ANA.statements, lines)
     assert denied == [0.0, 0.0, 0.0]
     assert supported == [0.0, 0.0, 1.0]
     assert [one.verdict for one in verdicts] == ["unverified", "unverified", "grounded"]
@@ -349,14 +397,20 @@ def test_fidelity_of_known_flaws() -> None:
 async def test_flaws_lower_the_score_of_a_level() -> None:
     def flaws(inputs: Any) -> dict[str, Any]:
         villain = "Corvin" in inputs.character
-        found = [{"trait": "deceitful", "line": 1, "severity": 5, "reason": "openly angry"}]
+        assert [one.message for one in inputs.lines] == list(fidelity.CHARACTERS[0].messages)
+        found = [{"trait": "I deceive people.", "line": 1, "severity": 5, "reason": "openly angry"}]
         return {"flaws": found if villain else []}
 
-    actor = ScriptedModel({"lab_say": {"reply": "I act."}}, name="actor")
+    def act(inputs: SayInputs) -> dict[str, Any]:
+        scene = fidelity.CHARACTERS[0].scene
+        assert any(scene in one for one in inputs.persona), "the actor knows the scene"
+        return {"reply": "I act."}
+
+    actor = ScriptedModel({"lab_say": act}, name="actor")
     found = await fidelity.measure(bench(actor, ScriptedModel({"lab_flaws": flaws})))
     assert values(found)["per turn, paragon"] == 5.0
     assert values(found)["per turn, villain"] == pytest.approx(5 - 2.5 / 3 - 0.5, abs=1e-6)
-    assert found.notes == ("The trait that cost most: deceitful.",)
+    assert found.notes == ("The trait that cost most: I deceive people.",)
 
 
 async def test_a_simulator_that_repeats_the_intent_is_told_apart() -> None:
@@ -411,10 +465,8 @@ def test_a_flipped_statement_is_another_one(statement: str) -> None:
 
 
 def test_the_twin_differs_in_one_statement() -> None:
-    import random
-
-    twin = contradicted_twin(ANA.statements, random.Random(1))
-    assert sum(one not in twin for one in ANA.statements) == 1
+    twin = contradicted_twin(ANA.statements, 1)
+    assert [one in twin for one in ANA.statements] == [True, False, True]
 
 
 def test_personas_are_read_from_files(write: Write) -> None:

@@ -13,6 +13,7 @@ from persona_agent.llm.offline import OfflineModel
 from persona_agent.prompts import Case, PromptInputs, TypedPrompt
 from persona_agent.prompts.lab import (
     ASSERT,
+    BELIEVE,
     DISCOURSE,
     FLAWS,
     GYM_EXEMPLARS,
@@ -20,6 +21,8 @@ from persona_agent.prompts.lab import (
     GYM_QUESTIONS,
     LISTEN,
     MEDIATE,
+    QUESTION,
+    RECALL,
     REFINE,
     RELATE,
     REPLY_CHECK,
@@ -27,8 +30,10 @@ from persona_agent.prompts.lab import (
     SAY,
     USER_TURN,
     AssertInputs,
+    BelieveInputs,
     CheckInputs,
     DiscourseInputs,
+    Exchange,
     FlawsInputs,
     GymExemplarsInputs,
     GymGradeInputs,
@@ -36,6 +41,8 @@ from persona_agent.prompts.lab import (
     Line,
     ListenInputs,
     MediateInputs,
+    QuestionInputs,
+    RecallInputs,
     RefineInputs,
     RelateInputs,
     SayInputs,
@@ -45,7 +52,10 @@ from persona_agent.prompts.lab import (
 from persona_agent.testing.embedder import HashEmbedder
 
 PROMPTS = [pytest.param(prompt, id=prompt.name) for prompt in lab_prompts()]
-OFFLINE_CAN = {RELATE, SAY, LISTEN, DISCOURSE, ASSERT, MEDIATE, REPLY_CHECK, REPLY_LISTEN}
+OFFLINE_CAN = {
+    RELATE, SAY, LISTEN, DISCOURSE, ASSERT, BELIEVE, QUESTION, RECALL, MEDIATE, REPLY_CHECK,
+    REPLY_LISTEN,
+}  # fmt: skip
 
 
 def filled(text: str) -> list[tuple[TypedPrompt[Any, Any], PromptInputs]]:
@@ -56,16 +66,21 @@ def filled(text: str) -> list[tuple[TypedPrompt[Any, Any], PromptInputs]]:
         (SAY, SayInputs(persona=many, conversation=line, message=text)),
         (LISTEN, ListenInputs(conversation=line, utterance=text, persons=many)),
         (DISCOURSE, DiscourseInputs(earlier=text, reply=text)),
-        (ASSERT, AssertInputs(role="in character", notes=many, statement=text)),
+        (ASSERT, AssertInputs(notes=many, asker=text, statement=text)),
+        (BELIEVE, BelieveInputs(notes=many, statement=text)),
+        (QUESTION, QuestionInputs(of="user", known=many, conversation=line, options=many)),
+        (RECALL, RecallInputs(asked=text, answered=text, later=text, reply=text)),
         (GYM_QUESTIONS, GymQuestionsInputs(person=text, task=text, situations=many, count=2)),
         (GYM_EXEMPLARS, GymExemplarsInputs(person=text, rubric=text, question=text)),
         (GYM_GRADE, GymGradeInputs(person=text, rubric=text, question=text, examples=many,
                                    answer=text)),
-        (FLAWS, FlawsInputs(character=text, traits=many, scene=text, lines=many)),
+        (FLAWS, FlawsInputs(character=text, traits=many, scene=text,
+                            lines=(Exchange(message=text, reply=text),) * 2)),
         (USER_TURN, UserTurnInputs(user=many, intent=text, examples=many, conversation=line)),
         (MEDIATE, MediateInputs(habits=many, conversation=line)),
-        (REFINE, RefineInputs(records=(Case(query=text, outcome=text),) * 2)),
-        (REPLY_CHECK, CheckInputs(message=text, drafts=many, statements=many)),
+        (REFINE, RefineInputs(
+            records=(Case(query=text, outcome=text, task=text, options=many),) * 2)),
+        (REPLY_CHECK, CheckInputs(message=text, request=text, drafts=many, statements=many)),
         (REPLY_LISTEN, ListenInputs(conversation=line, utterance=text, persons=many)),
     ]  # fmt: skip
 
@@ -118,11 +133,21 @@ async def test_the_offline_model_answers_or_says_that_it_cannot(
             await asked
 
 
+def test_the_lines_of_a_draft_stay_lines_of_this_draft() -> None:
+    drafts = ("Two ways:\n\n- bus\n2. train", "Walk.")
+    _, user = REPLY_CHECK.render(CheckInputs(message="?", drafts=drafts, statements=()))
+    assert "1. Two ways:\n   - bus\n   2. train\n2. Walk.\n" in user.content
+
+
 WRONG = [
     (RELATE, {"relations": [{"statement": 1, "relation": "neutral"}]}, "from 1 to 2"),
     (LISTEN, {"speaker": 3}, "not among"),
+    (LISTEN, {"speaker": 0}, "not among"),
+    (REPLY_LISTEN, {"speaker": 3}, "not among"),
+    (MEDIATE, {"changed": True, "request": " "}, "is empty"),
     (REPLY_CHECK, {"contradictions": [{"draft": 3, "statement": 1}]}, "no draft 3"),
     (REPLY_CHECK, {"contradictions": [{"draft": 1, "statement": 0}]}, "no statement 0"),
+    (QUESTION, {"choice": 3}, "not among the 2 options"),
     (GYM_QUESTIONS, {"questions": [{"question": "same"}, {"question": "same"}]}, "2 different"),
     (FLAWS, {"flaws": [{"trait": "y", "line": 1, "severity": 1}]}, "not among the traits"),
     (FLAWS, {"flaws": [{"trait": "x", "line": 9, "severity": 1}]}, "no line 9"),

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 from persona_agent.llm.offline import writing
 from persona_agent.prompts import Case, DraftInputs, ProfileInputs
@@ -31,5 +33,6 @@ def written(seed: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_equal_in_every_process() -> None:
     assert len({written(seed) for seed in ("1", "2", "3")}) == 1

@@ -1,0 +1,166 @@
+"""Questions after a talk: did the persona come through, and does the speaker know its own words?"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from persona_agent.errors import ModelAnswerError
+from persona_agent.evals.lab.bench import Card, LabBench
+from persona_agent.evals.lab.judges import Panel, invalid
+from persona_agent.evals.lab.people import BACK_QUESTIONS, RECITALS
+from persona_agent.evals.lab.results import Verdict
+from persona_agent.evals.lab.speakers import PERSONA, USER
+from persona_agent.prompts.lab import QUESTION, SIDES, Line, QuestionInputs
+
+QUESTIONS = 5
+CHOICES = 5
+_NAME = re.compile(r"\b(?:I am|I'm|[Mm]y name is|[Cc]all me) [A-Z]\w+\s*(?:[.,;!]|and\b|$)")
+
+
+class Asked(NamedTuple):
+    """A question about the persona: statements of which the key alone is one of its own."""
+
+    options: tuple[str, ...]
+    key: str
+
+
+class Recalled(NamedTuple):
+    """A question of the talk and its answer, and what was said when asked for that answer."""
+
+    asked: str
+    answered: str
+    later: str
+    reply: str
+
+
+def names_somebody(statement: str, user_id: str) -> bool:
+    """Tell whether a statement gives a person's name, which tells options apart by itself."""
+    parts = {part for part in re.split(r"[\W_\d]+", user_id.casefold()) if len(part) > 2}
+    words = set(re.findall(r"\w+", statement.casefold()))
+    return bool(parts & words) or _NAME.search(statement) is not None
+
+
+def questions_about(bench: LabBench, card: Card) -> list[Asked]:
+    """Return questions about a persona, its statement among those of others.
+
+    The key is as often in one place as in another. Statements that give a name are left out.
+    """
+    order = random.Random(f"{bench.seed}:{card.user_id}")
+    own = [one for one in card.statements if not names_somebody(one, card.user_id)]
+    foreign = {
+        text
+        for other in bench.distractors(card)
+        for text in other.statements
+        if text not in card.statements and not names_somebody(text, other.user_id)
+    }
+    wrong = sorted(foreign)
+    beside = min(CHOICES - 1, len(wrong))
+    if not beside:
+        return []
+    places = order.sample(range(beside + 1), beside + 1)
+    found = []
+    for number, key in enumerate(order.sample(own, min(QUESTIONS, len(own)))):
+        options = order.sample(wrong, beside)
+        options.insert(places[number % len(places)], key)
+        found.append(Asked(tuple(options), key))
+    return found
+
+
+def as_shown(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Return a talk with its speakers named "user" and "assistant"."""
+    return tuple(
+        Line(speaker="assistant" if one.speaker == PERSONA else USER, text=one.text)
+        for one in lines
+    )
+
+
+def without_recitals(lines: Sequence[Line], intents: Sequence[str]) -> list[Line]:
+    """Return a talk of messages and replies without the turns that ask for the persona itself."""
+    return [
+        line
+        for turn, intent in enumerate(intents)
+        if intent not in RECITALS
+        for line in lines[2 * turn : 2 * turn + 2]
+    ]
+
+
+async def ask_persona(
+    bench: LabBench,
+    card: Card,
+    lines: Sequence[Line],
+    intents: Sequence[str],
+    *,
+    inferred: bool,
+    of: SIDES = "assistant",
+) -> list[float | None]:
+    """Return 1 for every question about the persona that is answered by the key, else 0.
+
+    In override mode the persona stays visible, so that a miss shows the conversation winning over
+    it. In inferred mode only the conversation is shown, without the turns in which the persona was
+    asked for and recited, so that a hit shows it coming through. ``of`` is the side of the
+    conversation whom the persona describes; ``intents`` are what the messages were written for.
+    """
+    talk = without_recitals(lines, intents) if inferred else lines
+    found: list[float | None] = []
+    for question in questions_about(bench, card):
+        inputs = QuestionInputs(
+            of=of,
+            known=() if inferred else card.statements,
+            conversation=as_shown(talk),
+            options=question.options,
+        )
+        try:
+            choice = (await bench.actor.ask(QUESTION, inputs)).choice
+        except ModelAnswerError:
+            found.append(None)
+        else:
+            found.append(float(question.options[choice - 1] == question.key))
+    return found
+
+
+async def ask_back(
+    lines: Sequence[Line],
+    intents: Sequence[str],
+    say: Callable[[Sequence[Line], str], Awaitable[str]],
+) -> list[Recalled]:
+    """Ask for the first answers of a talk again, at its end; ``say`` answers a message after lines.
+
+    Asked word by word, and never part of the talk that is judged for contradictions: who has
+    forgotten contradicts nothing.
+    """
+    talk = list(lines)
+    found: dict[str, Recalled] = {}
+    for turn, intent in enumerate(intents):
+        later = BACK_QUESTIONS.get(intent)
+        asked, answered = lines[2 * turn].text, lines[2 * turn + 1].text
+        if later is None or intent in found or invalid(answered):
+            continue
+        reply = await say(talk, later)
+        found[intent] = Recalled(asked, answered, later, reply)
+        talk += [Line(speaker=USER, text=later), Line(speaker=PERSONA, text=reply)]
+    return list(found.values())
+
+
+async def judge_recall(
+    panel: Panel, name: str, recalled: Sequence[Recalled]
+) -> tuple[list[float | None], list[Verdict]]:
+    """Return 1 where the reply gives the early answer, 0 where not, None where nobody can tell."""
+    scores: list[float | None] = []
+    verdicts = []
+    for one in recalled:
+        opinion = await panel.recalls(one.asked, one.answered, one.later, one.reply)
+        score = {"right": 1.0, "wrong": 0.0}.get(opinion.answer or "")
+        scores.append(score)
+        verdicts.append(
+            Verdict(
+                item=f"{name} {one.later} {one.reply[:120]}",
+                verdict="" if opinion.answer is None else f"recall: {opinion.answer}",
+                score=score,
+                evidence=f"earlier: {one.answered[:200]}",
+                votes=() if opinion.unanimous else opinion.votes,
+            )
+        )
+    return scores, verdicts
