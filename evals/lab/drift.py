@@ -31,6 +31,7 @@ from persona_agent.evals.lab.speakers import (
 from persona_agent.evals.lab.survival import first_loss, half_life, survival_curve
 from persona_agent.persona.rivals import flipped
 from persona_agent.prompts.lab import SIDES, Line
+from persona_agent.settings import OFFLINE
 
 Relate = Callable[[str, Sequence[str]], Awaitable[list[Opinion]]]
 """Tells how a line relates to statements."""
@@ -167,6 +168,8 @@ def compared(
         notes.append("The messages are a fixed list: this model cannot stand in for a user.")
     if bench.actor.deterministic:
         notes.append("This model draws no second candidate, so the repairs have little to choose.")
+    if bench.actor.name == OFFLINE:
+        notes.append("This model quotes what it did not say yet, so it never repeats an answer.")
     if not bench.independent:
         notes.append("Judge, critic and speaker are one model: agreement with itself, not truth.")
     found = [_figures(arm, bench) for arm in (plain, repaired)]

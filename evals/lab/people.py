@@ -92,7 +92,7 @@ STATEMENTS: dict[str, tuple[str, ...]] = {
         "I drive a tram.",
         "I have two children.",
         "I am a vegetarian.",
-        "I gave up meat after a visit to a farm with my daughter.",
+        "I once visited a farm with my daughter.",
         "I love mushrooms.",
         "I love ferments.",
         "I keep cakes for when guests come.",

@@ -39,8 +39,8 @@ class Recalled(NamedTuple):
 def names_somebody(statement: str, user_id: str) -> bool:
     """Tell whether a statement gives a person's name, which tells options apart by itself."""
     parts = {part for part in re.split(r"[\W_\d]+", user_id.casefold()) if len(part) > 2}
-    words = set(re.findall(r"\w+", statement.casefold()))
-    return bool(parts & words) or _NAME.search(statement) is not None
+    capitalized = {word.casefold() for word in re.findall(r"\w+", statement) if word[0].isupper()}
+    return bool(parts & capitalized) or _NAME.search(statement) is not None
 
 
 def questions_about(bench: LabBench, card: Card) -> list[Asked]:

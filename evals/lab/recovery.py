@@ -13,6 +13,8 @@ from persona_agent.prompts import DECIDE, DecideInputs
 from persona_agent.prompts.lab import Line, conversation
 from persona_agent.schema import Query
 
+KEPT = "mediated, conversation kept"
+
 
 class Sharded(NamedTuple):
     """An instruction in pieces, the possible results, and the place of the one that fits all."""
@@ -56,7 +58,8 @@ async def play(bench: LabBench, task: Sharded) -> dict[str, tuple[float, str]]:
     """Return for each setting whether the result is right, and what the agent acted on.
 
     Sharded: the user reveals a piece a turn and the agent answers every time, in one conversation.
-    Concat: all pieces at once. Mediated: the sharded conversation rewritten into one request.
+    Concat: all pieces at once. Mediated: the sharded conversation rewritten into one request, which
+    is read alone, or in place of the last piece, after the conversation so far, as in the agent.
     """
     lines: list[Line] = []
     chosen = 0
@@ -67,10 +70,12 @@ async def play(bench: LabBench, task: Sharded) -> dict[str, tuple[float, str]]:
     whole = ". ".join(task.shards)
     latest = lines[:-1]  # the mediator is asked before the agent answers the last piece
     request = (await mediated(bench.critic, latest)).request or task.shards[-1]
+    kept = conversation([*latest[:-1], Line(speaker="user", text=request)])
     return {
         "sharded": (float(chosen == task.right), conversation(lines)),
         "concat": (float(await _choose(bench, whole, task.options) == task.right), whole),
         "mediated": (float(await _choose(bench, request, task.options) == task.right), request),
+        KEPT: (float(await _choose(bench, kept, task.options) == task.right), kept),
     }
 
 
@@ -82,7 +87,9 @@ def recovery_ratio(mediated_score: float, sharded: float, concat: float) -> floa
 
 async def measure(bench: LabBench) -> Findings:
     """Play every sharded instruction in the three settings."""
-    scores: dict[str, list[float | None]] = {"concat": [], "sharded": [], "mediated": []}
+    scores: dict[str, list[float | None]] = {
+        name: [] for name in ("concat", "sharded", "mediated", KEPT)
+    }
     verdicts = []
     for done, task in enumerate(TASKS, 1):
         played = await play(bench, task)
@@ -96,7 +103,8 @@ async def measure(bench: LabBench) -> Findings:
     meanings = {
         "concat": "share of instructions done right when all is said at once",
         "sharded": "the same when the user says it piece by piece",
-        "mediated": "the same when the pieces are rewritten into one request first",
+        "mediated": "the same when the pieces are rewritten into one request first, read alone",
+        KEPT: "the same when that request takes the place of the last piece, as in the agent",
     }
     means = {name: mean_interval(values, seed=bench.seed) for name, values in scores.items()}
     ratio = recovery_ratio(*(means[name][0] or 0.0 for name in ("mediated", "sharded", "concat")))

@@ -67,7 +67,12 @@ ASKERS: tuple[str, ...] = (
 def probes(bench: LabBench, card: Card) -> list[tuple[str, str]]:
     """Return (asker, statement): true of the person, turned round, and of others, as it comes."""
     order = random.Random(f"{bench.seed}:{card.user_id}")
-    foreign = [text for other in bench.distractors(card) for text in other.statements]
+    foreign = [
+        text
+        for other in bench.distractors(card)
+        for text in other.statements
+        if text not in card.statements
+    ]
     true = order.sample(list(card.statements), min(bench.items, len(card.statements)))
     asked = [*true, *(flipped(one) for one in true), *order.sample(foreign, min(3, len(foreign)))]
     first = order.randrange(len(ASKERS))

@@ -446,6 +446,7 @@ async def test_the_mediator_recovers_what_it_is_given() -> None:
     critic = ScriptedModel({"lab_mediate": rewrite}, name="critic")
     found = values(await recovery.measure(bench(ScriptedModel({"decide": decide}), critic=critic)))
     assert (found["concat"], found["sharded"], found["mediated"]) == (1.0, 0.0, 1.0)
+    assert found["mediated, conversation kept"] == 0.0, "this actor is led astray by its replies"
     assert found["recovery ratio"] == 1.0
     assert math.isnan(recovery.recovery_ratio(1.0, 0.5, 0.5))
 

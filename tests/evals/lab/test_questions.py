@@ -80,6 +80,7 @@ def test_a_name_is_told_from_a_trait() -> None:
         assert questions.names_somebody(text, "dana-pellworth")
     for text in ("I am vegan.", "I drive a tram.", "I am on the road half the week."):
         assert not questions.names_somebody(text, "dana-pellworth")
+    assert not questions.names_somebody("I love a film at night.", "film-user-7")
 
 
 async def test_what_was_recited_is_kept_out_of_the_inferred_mode_only() -> None:
