@@ -57,14 +57,15 @@ class PersonaCache:
         return _copied(persona)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all, also what is being read just now."""
         with self._lock:
             self._clear()
+            self._version = -1
 
     def close(self) -> None:
         """Release the file; nothing is kept from now on. Idempotent."""
+        self.clear()
         with self._lock:
-            self._clear()
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None

@@ -126,13 +126,24 @@ def test_the_latest_version_is_never_stale(tmp_path: Path) -> None:
     two.close()
 
 
+def counted(store: SQLPersonaStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the users whose latest persona is read from the file from now on."""
+    read, users = store._latest, list[str]()
+
+    def noted(user: str) -> tuple[Persona | None, int]:
+        users.append(user)
+        return read(user)
+
+    monkeypatch.setattr(store, "_latest", noted)
+    return users
+
+
 def test_the_latest_version_is_read_once_while_nobody_writes(
     store: SQLPersonaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = persona("v1").model_copy(update={"track_record": {"e1": (0.5,)}})
     store.put(record, expected=None)
-    read, users = store._latest, list[str]()
-    monkeypatch.setattr(store, "_latest", lambda user: (users.append(user), read(user))[1])
+    users = counted(store, monkeypatch)
     for _ in range(3):
         found = store.latest("ann")
         assert found == record and store.latest("bob") is None
@@ -158,14 +169,30 @@ def test_a_write_while_the_latest_version_is_read_is_noticed(
     assert (first.version, second.version) == ("v1", "v2")
 
 
+def test_what_is_forgotten_while_it_is_read_is_not_kept(
+    store: SQLPersonaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(persona("v1"), expected=None)
+    read = store._latest
+
+    def slow(user: str) -> tuple[Persona | None, int]:
+        found = read(user)
+        store.forget(user)
+        return found
+
+    monkeypatch.setattr(store, "_latest", slow)
+    assert store.latest("ann") is not None
+    assert store._cache is not None and not store._cache._found
+    assert store.latest("ann") is None
+
+
 def test_what_is_kept_of_personas_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(persona_cache, "MOST_CHARACTERS", 3_000)
     store, first = SQLPersonaStore(tmp_path / "personas.db"), persona("v1")
     store.put(first, expected=None)
-    read, users = store._latest, list[str]()
-    monkeypatch.setattr(store, "_latest", lambda user: (users.append(user), read(user))[1])
+    users = counted(store, monkeypatch)
     for _ in range(2):
         for number in range(20):
             assert store.latest(f"u{number}") is None

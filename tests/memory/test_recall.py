@@ -158,12 +158,12 @@ def test_decoded_episodes_get_a_part_of_the_cache() -> None:
         user = f"u{turn % 4}"
         entry = cache.get(user, 0) or CachedUser(stamp=0, rows=rows)
         cache.put(user, entry.with_episodes({f"e{turn}": make_episode(f"e{turn}")}, 300))
-    kept = [cache.get(f"u{number}", 0) for number in range(4)]
-    taken = [entry.nbytes_of_episodes for entry in kept if entry is not None]
-    assert len(taken) == 4 and 25_000 < sum(taken) <= 50_000
-    for number, entry in enumerate(kept):
-        assert entry is not None and f"e{196 + number}" in entry.episodes  # the one read last
-    assert cache.nbytes == sum(entry.nbytes for entry in kept if entry is not None)
+    kept = [found for number in range(4) if (found := cache.get(f"u{number}", 0)) is not None]
+    assert len(kept) == 4
+    assert 25_000 < sum(user.nbytes_of_episodes for user in kept) <= 50_000
+    for number, user_kept in enumerate(kept):
+        assert f"e{196 + number}" in user_kept.episodes  # the one read last
+    assert cache.nbytes == sum(user.nbytes for user in kept)
     alone = RowCache(200_000)
     many = {f"e{number}": make_episode(f"e{number}") for number in range(30)}
     alone.put("ann", CachedUser(stamp=0, rows=rows).with_episodes(many, 30 * 300))
