@@ -6,6 +6,7 @@ gains on the batch whose errors it mends, and the persona when it gains on the l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
@@ -29,6 +30,7 @@ class EditSearch:
         self._config = judge.config
         self._model = model
         self._pool = Pool()
+        self._validated = 0
 
     async def rounds(self) -> None:
         """Go round until rounds stop helping: simulate, critique, propose, verify, gate."""
@@ -131,8 +133,7 @@ class EditSearch:
             self.rejected.append(edit)
             return parent
         await self._enter(child)
-        errors = self._bar(edit, self._config.edit_errors)
-        if await self.accepts(f"validation: {name}", child, errors):
+        if await self.accepts(f"validation: {name}", child, self._validation_bar(edit, parent)):
             return child
         self.rejected.append(edit)
         return parent
@@ -140,6 +141,18 @@ class EditSearch:
     def _edited(self, persona: Persona, edit: Edit) -> Persona:
         at = self._judge.slices.history[-1].at
         return apply_edits(persona, [edit], cause="optimize", at=at)
+
+    def _validation_bar(self, edit: Edit, parent: Candidate) -> float:
+        """The bar for the m-th edit that is tried on the same later part: sqrt(e^2 + 2 ln m).
+
+        The best of m edits that change nothing looks better by about sqrt(2 ln m) standard errors
+        (the expected maximum of m normal variables is at most that). Without this, more rounds
+        end in more lucky edits. A parent that is not the best brings what was not accepted along,
+        so that a deletion from it has to gain like any other edit.
+        """
+        self._validated += 1
+        errors = math.sqrt(self._config.edit_errors**2 + 2 * math.log(self._validated))
+        return self._bar(edit, errors) if parent.edits == self.best.edits else errors
 
     def _bar(self, edit: Edit, errors: float) -> float:
         """A deletion makes the persona smaller: it need not gain, only do no harm."""
