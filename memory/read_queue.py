@@ -8,30 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-TOGETHER_SECONDS = 0.02
-"""How often a batch is looked at while it runs."""
+LOOK_SECONDS = 0.02
+"""How often it is looked whether reads get on."""
 
 FEWEST = 4
 """Where fewer reads than this ended since the last look, the others get threads of their own."""
+
+TELL_SECONDS = 0.005
+"""How long a result waits at most for those behind it."""
 
 
 class ReadQueue:
     """Runs reads in threads. To be used from any number of event loops.
 
-    Reads of one turn of a loop are run one after the other, in their order, by one thread. Slow
-    ones (a large user's first recall, a server: some milliseconds) hold up the others for no longer
-    than ``TOGETHER_SECONDS``. What one read raises is its own caller's alone; one whose caller is
-    cancelled before it begins is not run.
+    The reads of one loop are run one after the other, in their order, by one thread: several would
+    only wait for each other's turn of the interpreter and of the store. Slow ones (a large user's
+    first recall, a server: some milliseconds) hold up the others for no longer than
+    ``LOOK_SECONDS``. What one read raises is its own caller's alone; one whose caller is cancelled
+    before it begins is not run.
     """
 
     def __init__(self) -> None:
-        self._coming: dict[asyncio.AbstractEventLoop, _Batch] = {}
+        self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
 
     async def run(self, read: Callable[..., T], *arguments: Any) -> T:
         """Return ``read(*arguments)``, called in a thread and in the context of the caller.
@@ -40,16 +45,12 @@ class ReadQueue:
             Exception: what the read raises.
         """
         loop = asyncio.get_running_loop()
-        batch = self._coming.get(loop)
-        if batch is None:
-            batch = self._coming[loop] = _Batch(loop)
-            loop.call_soon(self._send, loop)
+        lane = self._lanes.get(loop)
+        if lane is None:
+            lane = self._lanes[loop] = _Lane(loop, lambda: self._lanes.pop(loop))
         done: asyncio.Future[T] = loop.create_future()
-        batch.waiting.append(_Read(done, contextvars.copy_context(), read, arguments))
+        lane.ask(_Read(done, contextvars.copy_context(), read, arguments))
         return await done
-
-    def _send(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._coming.pop(loop).send()
 
 
 class _Read(NamedTuple):
@@ -59,48 +60,66 @@ class _Read(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-class _Batch:
-    """The reads of one turn of a loop."""
+class _Lane:
+    """What is read for one loop, until nothing is left to read. All but ``_work`` runs on it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, over: Callable[[], object]) -> None:
         self._loop = loop
-        self.waiting: deque[_Read] = deque()
+        self._over = over
+        self._waiting: deque[_Read] = deque()
         self._ended: deque[tuple[_Read, Any, BaseException | None]] = deque()
+        self._workers = 0
+        self._finished = 0
+        self._look = loop.call_soon(self._begin)  # what is asked for in this turn goes together
 
-    def send(self) -> None:
-        """Begin; results are told on the loop."""
-        self._look_later(len(self.waiting))
-        self._trip().add_done_callback(lambda _: self._look.cancel())
+    def ask(self, read: _Read) -> None:
+        """Put a read behind the others."""
+        self._waiting.append(read)
 
-    def _look_later(self, waiting: int) -> None:
-        self._look = self._loop.call_later(TOGETHER_SECONDS, self._looked, waiting)
+    def _begin(self) -> None:
+        self._work_on(1)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        self._look = self._loop.call_later(LOOK_SECONDS, self._looked, self._finished)
 
     def _looked(self, before: int) -> None:
-        """Tell what has ended, and see that slow reads do not hold up the others."""
-        waiting = len(self.waiting)
-        if before - waiting >= FEWEST:
-            self._look_later(waiting)
-        else:
-            for _ in range(waiting):
-                self._trip()
+        """See that slow reads do not hold up the others."""
+        if self._finished - before < FEWEST:
+            self._work_on(len(self._waiting))
+        self._look_later()
         self._tell()
 
-    def _trip(self) -> asyncio.Future[None]:
-        try:
-            trip = self._loop.run_in_executor(None, self._work)
-        except RuntimeError as error:  # the loop or the interpreter is shutting down
-            trip = self._loop.create_future()
-            trip.set_result(None)
-            while self.waiting:
-                self._ended.append((self.waiting.popleft(), None, error))
-        trip.add_done_callback(lambda _: self._tell())
-        return trip
+    def _work_on(self, workers: int) -> None:
+        for _ in range(workers):
+            try:
+                trip = self._loop.run_in_executor(None, self._work)
+            except RuntimeError as error:  # the loop or the interpreter is shutting down
+                while self._waiting:
+                    self._ended.append((self._waiting.popleft(), None, error))
+                trip = self._loop.create_future()
+                trip.set_result(None)
+            self._workers += 1
+            trip.add_done_callback(self._left)
+
+    def _left(self, _: object) -> None:
+        """A thread found nothing more to do: tell, and end with the last one."""
+        self._workers -= 1
+        self._tell()
+        if self._workers:
+            return
+        if self._waiting:  # asked for after the thread had looked
+            self._work_on(1)
+        else:
+            self._look.cancel()
+            self._over()
 
     def _work(self) -> None:
         """Run what is waiting. In a thread; taking from a deque is atomic."""
+        told = time.monotonic()
         while True:
             try:
-                read = self.waiting.popleft()
+                read = self._waiting.popleft()
             except IndexError:
                 return
             if read.done.cancelled():
@@ -111,6 +130,10 @@ class _Batch:
                 self._ended.append((read, None, error))
             else:
                 self._ended.append((read, result, None))
+            self._finished += 1
+            if time.monotonic() - told > TELL_SECONDS and self._waiting:
+                self._loop.call_soon_threadsafe(self._tell)
+                told = time.monotonic()
 
     def _tell(self) -> None:
         while self._ended:

@@ -245,8 +245,8 @@ PLANTED: tuple[Planted, ...] = (
     Planted("I live alone and have no pets.",
             "Before you leave, ask your flatmate to feed the cat.",
             "Before you leave, ask your neighbour about her cat.",
-            "The dog had me up at five to be let out.",
-            "The dog next door had me up at five."),
+            "The dog barks at the postman when I open.",
+            "The dog next door barks at the postman."),
 )  # fmt: skip
 """Contradictions that have to be inferred, each beside a line in similar words without one."""
 

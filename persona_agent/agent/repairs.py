@@ -143,5 +143,10 @@ def own_statements(history: Sequence[Said], kept: Sequence[str]) -> list[str]:
     """Return what the agent said before: its latest replies, and what it keeps of older ones."""
     replies = [one["content"] for one in history if one["role"] == "assistant"]
     latest = [shorten(one, LONGEST_REPLY) for one in replies[-EARLIER_REPLIES:]]
-    older = [one for one in kept if not any(one in reply for reply in latest)]
+    older = [one for one in kept if not any(_said(one) in reply for reply in latest)]
     return [*older, *latest]
+
+
+def _said(one: str) -> str:
+    """Return what was said, of a line that may have the question before it."""
+    return one.partition('": ')[2] if one.startswith('Asked "') else one

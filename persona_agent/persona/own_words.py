@@ -39,6 +39,11 @@ _ASKS_FOR_SOMETHING = re.compile(
     re.IGNORECASE,
 )
 _ASKS_THE_NAME = re.compile(r"\b(?:should|shall|can|may|do) (?:I|we) call you\b", re.IGNORECASE)
+_SAYS_NOTHING = re.compile(
+    r"\?$|"
+    r"^(?:hi|hello|hey|sure|well|oh|thanks|good question|nice to meet you)\b[^.!]{0,30}[.!]$",
+    re.IGNORECASE,
+)
 _GOES_ON = re.compile(r"^(?:before that|after that|then|besides|also|and|but|so)\b", re.IGNORECASE)
 
 
@@ -62,7 +67,7 @@ def own_words(message: str, reply: str) -> list[str]:
     if _asks_itself(message):
         short = len(text.split()) <= SHORT_ANSWER and not text.endswith("?")
         parts = [text] if short else sentences(text)
-        said = next((part for part in parts if not part.rstrip().endswith("?")), "")
+        said = next((part for part in parts if not _SAYS_NOTHING.search(part.strip())), "")
         if said and len(said.split()) <= LONGEST_ANSWER:
             asked = " ".join(message.split())
             return [f'Asked "{asked[:LONGEST_KEPT]}": {said.strip()}'[: 2 * LONGEST_KEPT]]

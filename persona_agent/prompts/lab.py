@@ -416,9 +416,9 @@ class FlawsOutput(Record):
 
 
 def _check_flaws(inputs: FlawsInputs, output: FlawsOutput) -> None:
-    known = {shorten(trait, LONGEST_LINE).casefold() for trait in inputs.traits}
+    known = {shorten(trait, LONGEST_LINE).casefold().rstrip(".") for trait in inputs.traits}
     for flaw in output.flaws:
-        if flaw.trait.casefold() not in known:
+        if flaw.trait.casefold().rstrip(".") not in known:
             raise ValueError(f"{flaw.trait!r} is not among the traits")
         if flaw.line > len(inputs.lines):
             raise ValueError(f"there is no line {flaw.line}")

@@ -345,6 +345,10 @@ async def test_what_is_kept_is_forgotten_with_the_user(tmp_path: Path) -> None:
         ("Hello! What should I call you?", "Call me Arthur, if you'd like a name. I can help.",
          ["Asked \"Hello! What should I call you?\": Call me Arthur, if you'd like a name. "
           "I can help."]),
+        ("Hello! What should I call you?",
+         "Hi Lucia! I go by Sol in this house, since the last one who asked me chose that name.",
+         ["Asked \"Hello! What should I call you?\": I go by Sol in this house, since the last one "
+          "who asked me chose that name."]),
         ("How was it?", "Before that I had nothing to eat.", []),
         ("What is your name?", "What is yours?", []),
         ("Hm.", "You told me that I should go.\n- I hate mornings\n> I said no", []),
