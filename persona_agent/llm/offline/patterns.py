@@ -133,7 +133,7 @@ def _ratings(cases: Sequence[Case]) -> list[Pattern]:
                 Pattern(
                     section=Section.PREFERENCES,
                     scope=_about([term]),
-                    text=f"rates it {quoted(f'{level:.0f}')}",
+                    text=f"rates it around {quoted(f'{level:.0f}')}",
                     support=tuple(support),
                     against=len(hit) - len(support),
                 )
