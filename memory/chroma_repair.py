@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from persona_agent.errors import StoreUnavailableError
 from persona_agent.memory.chroma_client import lock_folder
 from persona_agent.memory.chroma_layout import BODY, key_of
+from persona_agent.memory.filling import add_episodes
 from persona_agent.memory.pages import Row, Value
 from persona_agent.memory.persona_space import PersonaSpace, Scalar
 from persona_agent.memory.readable import take_rows
@@ -32,7 +33,6 @@ from persona_agent.schema import Episode, Persona
 _FILE = "chroma.sqlite3"
 _BODIES = (BODY, "chroma:document")  # rows of former versions have their JSON as document
 _PAGE_BYTES = 4096
-_BATCH = 256
 _TRUTH = 3  # the column of truth values
 _DELETE = 3  # the code of a deletion in Chroma's log
 _TRIAL_SECONDS = 3600
@@ -231,11 +231,7 @@ def write_chroma(
     space = PersonaSpace(path=folder, embedder=embedder.name)
     placed = 0
     try:
-        episodes = list(content.episodes.values())
-        for start in range(0, len(episodes), _BATCH):
-            batch = episodes[start : start + _BATCH]
-            store.add(batch, embedder.embed([episode.query.text for episode in batch]))
-            progress(start + len(batch), len(episodes))
+        add_episodes(store, list(content.episodes.values()), embedder, progress)
         for user_id, metadata in content.space.items():
             persona = personas.get(user_id)
             text = "" if persona is None else render(persona)
@@ -245,5 +241,5 @@ def write_chroma(
     finally:
         space.close()
         store.close()
-    counts = {"episodes": len(episodes), "persona space": placed}
+    counts = {"episodes": len(content.episodes), "persona space": placed}
     return {kind: count for kind, count in counts.items() if count}

@@ -18,6 +18,7 @@ from persona_agent.memory.chroma_client import lock_folder
 from persona_agent.memory.chroma_repair import examine_chroma, holds_chroma, write_chroma
 from persona_agent.memory.database import PAGE_BYTES
 from persona_agent.memory.facts import FactStore, fingerprint
+from persona_agent.memory.filling import add_episodes
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.memory.readable import Readable, examine
 from persona_agent.memory.sqlite import SQLiteEpisodeStore
@@ -27,7 +28,6 @@ from persona_agent.schema.base import Record
 
 MEMORY, PERSONAS, THREADS, CHROMA = "memory.db", "personas.db", "threads.db", "chroma"
 _PAGE_SIZES = {MEMORY: PAGE_BYTES, PERSONAS: 4096}
-_BATCH = 256
 _SHARED_LOCK = (510, 0x40000002)
 """Length and place of the lock that every open connection holds on a file with a log."""
 
@@ -148,11 +148,7 @@ def _write_memory(path: Path, found: Readable, embedder: Embedder, progress: Pro
     store = SQLiteEpisodeStore(path, embedder=embedder.name)
     facts = FactStore(path)
     try:
-        episodes = list(found.episodes.values())
-        for start in range(0, len(episodes), _BATCH):
-            batch = episodes[start : start + _BATCH]
-            store.add(batch, embedder.embed([episode.query.text for episode in batch]))
-            progress(start + len(batch), len(episodes))
+        add_episodes(store, list(found.episodes.values()), embedder, progress)
         facts.add(list(found.facts.values()))
         for user_id, done in _distilled(found).items():
             facts.mark_distilled(user_id, done)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from persona_agent.errors import InputError
+from persona_agent.memory.filling import add_episodes
 from persona_agent.schema import Episode, Fact, Persona, Revision
 from persona_agent.schema.base import Record
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from persona_agent.memory import Memory
 
 FORMAT = 1
-_BATCH = 256
 
 
 class _User(Record):
@@ -87,7 +87,7 @@ def import_lines(
             kind, record = _parsed(number, line)
             records[kind].append(record)
     new = Counter({kind: 0 for kind in _KINDS if kind not in ("user", "distilled")})
-    new["episode"] = _add_episodes(memory, records["episode"], progress)
+    new["episode"] = add_episodes(memory.episodes, records["episode"], memory.embedder, progress)
     new["fact"] = len(memory.facts.add(records["fact"]))
     for mark in records["distilled"]:
         stored = memory.episodes.get(mark.user_id, mark.episode_ids)
@@ -122,18 +122,6 @@ def _parsed(number: int, line: str) -> tuple[str, Record]:
             "upgrade persona_agent"
         )
     return kind, record
-
-
-def _add_episodes(
-    memory: Memory, episodes: list[Episode], progress: Callable[[int, int], None]
-) -> int:
-    new = 0
-    for start in range(0, len(episodes), _BATCH):
-        batch = episodes[start : start + _BATCH]
-        vectors = memory.embedder.embed([episode.query.text for episode in batch])
-        new += len(memory.episodes.add(batch, vectors))
-        progress(start + len(batch), len(episodes))
-    return new
 
 
 def _by_user(records: list[Any], add: Callable[[str, list[Any]], int]) -> Iterator[int]:

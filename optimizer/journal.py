@@ -9,20 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
-from persona_agent.protocols import (
-    ChatMessage,
-    ChatReply,
-    InputT,
-    LanguageModel,
-    OutputT,
-    Prompt,
-    Tool,
-)
-from persona_agent.schema import Usage
+from persona_agent.llm.passing import PassingModel
+from persona_agent.protocols import InputT, LanguageModel, OutputT, Prompt
 
 
 def journal_path(folder: Path, user_id: str) -> Path:
@@ -30,19 +20,18 @@ def journal_path(folder: Path, user_id: str) -> Path:
     return folder / f"{hashlib.sha256(user_id.encode()).hexdigest()[:32]}.jsonl"
 
 
-class JournaledModel:
-    """A model whose typed answers are journaled. Equal requests are answered once."""
+class JournaledModel(PassingModel):
+    """A model whose typed answers are journaled. Equal requests are answered once.
+
+    Only typed answers are; the rest goes through. What is cached of a user is forgotten inside:
+    the journal itself belongs to the optimizer.
+    """
 
     def __init__(self, inner: LanguageModel, path: Path, *, draw: int = 0) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._path = path
         self._draw = draw
         self._answers: dict[str, str] = dict(_entries(path))
-
-    @property
-    def name(self) -> str:
-        """Name of the model inside."""
-        return self._inner.name
 
     @property
     def deterministic(self) -> bool:
@@ -71,34 +60,6 @@ class JournaledModel:
             out.write(json.dumps({"key": key, "answer": self._answers[key]}) + "\n")
             out.flush()
             os.fsync(out.fileno())
-
-    async def chat(
-        self, messages: Sequence[ChatMessage], *, tools: Sequence[Tool] = ()
-    ) -> ChatReply:
-        """Pass a chat turn on; only typed answers are journaled."""
-        return await self._inner.chat(messages, tools=tools)
-
-    def stream(
-        self, messages: Sequence[ChatMessage], *, tools: Sequence[Tool] = ()
-    ) -> AsyncIterator[str | ChatReply]:
-        """Pass a streamed chat turn on."""
-        return self._inner.stream(messages, tools=tools)
-
-    def account(self, *, user_id: str, purpose: str) -> AbstractContextManager[None]:
-        """Account with the model inside."""
-        return self._inner.account(user_id=user_id, purpose=purpose)
-
-    def usage(self, *, user_id: str | None = None, purpose: str | None = None) -> Usage:
-        """Return the usage of the model inside."""
-        return self._inner.usage(user_id=user_id, purpose=purpose)
-
-    def forget(self, user_id: str) -> int:
-        """Pass on; the journal itself belongs to the optimizer."""
-        return self._inner.forget(user_id)
-
-    async def aclose(self) -> None:
-        """Close the model inside."""
-        await self._inner.aclose()
 
 
 def _entries(path: Path) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from persona_agent.agent.rerank import Listener, Weighed, reply_listener, weigh_
 from persona_agent.errors import ModelCannotError
 from persona_agent.memory.nli import CrossEncoderReader
 from persona_agent.persona.contradiction import RelationReader
+from persona_agent.persona.own_words import spoken
 from persona_agent.persona.rivals import ANYBODY, contradicted_twin, nearest
 from persona_agent.prompts.lab import Line
 from persona_agent.prompts.typed import shorten
@@ -143,10 +144,5 @@ def own_statements(history: Sequence[Said], kept: Sequence[str]) -> list[str]:
     """Return what the agent said before: its latest replies, and what it keeps of older ones."""
     replies = [one["content"] for one in history if one["role"] == "assistant"]
     latest = [shorten(one, LONGEST_REPLY) for one in replies[-EARLIER_REPLIES:]]
-    older = [one for one in kept if not any(_said(one) in reply for reply in latest)]
+    older = [one for one in kept if not any(spoken(one) in reply for reply in latest)]
     return [*older, *latest]
-
-
-def _said(one: str) -> str:
-    """Return what was said, of a line that may have the question before it."""
-    return one.partition('": ')[2] if one.startswith('Asked "') else one

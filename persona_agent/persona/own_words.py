@@ -84,6 +84,11 @@ def _asks_itself(message: str) -> bool:
     return bool(_ASKS_ITSELF.search(message)) and not _ASKS_FOR_SOMETHING.search(message)
 
 
+def spoken(line: str) -> str:
+    """Return what was said, of a line of :func:`own_words` that may have its question first."""
+    return line.partition('": ')[2] if line.startswith('Asked "') else line
+
+
 def kept(earlier: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:
     """Return what is kept once more was said: each once, the latest :data:`MOST_KEPT`."""
     return tuple(dict.fromkeys([*earlier, *said]))[-MOST_KEPT:]

@@ -11,7 +11,6 @@ import json
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel
 from persona_agent.errors import UnseenRequestError
 from persona_agent.llm.accounting import AccountedModel
 from persona_agent.llm.answers import RawCall, Reply, parse_answer
+from persona_agent.llm.passing import PassingModel
 from persona_agent.llm.text_model import TextModel
 from persona_agent.llm.wire import chat_reply
 from persona_agent.persona.render import estimate_tokens
@@ -32,7 +32,6 @@ from persona_agent.protocols import (
     Prompt,
     Tool,
 )
-from persona_agent.schema import Usage
 from persona_agent.testing.transcript import Request, append_row, read_transcript
 
 Answer = BaseModel | Mapping[str, Any] | str | Exception
@@ -151,23 +150,13 @@ class ReplayModel(TextModel):
         return reply
 
 
-class RecordingModel:
+class RecordingModel(PassingModel):
     """Passes everything on to another model and appends what was answered to a transcript."""
 
     def __init__(self, inner: LanguageModel, transcript: Path | str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._path = Path(transcript)
         self._lock = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """Name of the recorded model."""
-        return self._inner.name
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the recorded model is."""
-        return self._inner.deterministic
 
     async def ask(self, prompt: Prompt[InputT, OutputT], inputs: InputT) -> OutputT:
         """Pass on, and record the validated answer; errors are not recorded."""
@@ -191,22 +180,6 @@ class RecordingModel:
             if isinstance(piece, ChatReply):
                 self._record("chat", messages, tools, piece)
             yield piece
-
-    def account(self, *, user_id: str, purpose: str) -> AbstractContextManager[None]:
-        """Book the calls made inside to this user and purpose."""
-        return self._inner.account(user_id=user_id, purpose=purpose)
-
-    def usage(self, *, user_id: str | None = None, purpose: str | None = None) -> Usage:
-        """Return what the recorded model used."""
-        return self._inner.usage(user_id=user_id, purpose=purpose)
-
-    def forget(self, user_id: str) -> int:
-        """Pass on to the model inside."""
-        return self._inner.forget(user_id)
-
-    async def aclose(self) -> None:
-        """Close the recorded model."""
-        await self._inner.aclose()
 
     def _record(
         self,
