@@ -191,7 +191,11 @@ def _open_episodes(settings: Settings, embedder: str) -> EpisodeStore:
         return ChromaEpisodeStore(
             path=settings.data_dir / "chroma", url=settings.chroma_url, embedder=embedder
         )
-    return SQLiteEpisodeStore(settings.data_dir / "memory.db", embedder=embedder)
+    return SQLiteEpisodeStore(
+        settings.data_dir / "memory.db",
+        embedder=embedder,
+        cache_bytes=settings.recall_cache_mib * 1024 * 1024,
+    )
 
 
 def _nothing() -> None:

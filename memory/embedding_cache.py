@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ from persona_agent.memory.database import Database, Migrations
 from persona_agent.protocols import Embedder, Vectors
 
 MAX_ITEMS = 50_000
+MAX_BYTES = 256 * 1024 * 1024
+_BYTES_OF_AN_ITEM = 250  # the objects and their places, without text and numbers; measured
 _KEYS_AT_ONCE = 500
 _TABLES: Migrations = (("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)",),)
 
@@ -28,7 +31,12 @@ class CachedEmbedder:
     """
 
     def __init__(
-        self, embedder: Embedder, path: Path | str | None = None, *, max_items: int = MAX_ITEMS
+        self,
+        embedder: Embedder,
+        path: Path | str | None = None,
+        *,
+        max_items: int = MAX_ITEMS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         """Put a cache before an embedder.
 
@@ -36,6 +44,7 @@ class CachedEmbedder:
             embedder: makes the vectors that are missing.
             path: a file that keeps them for the next process; None: memory only.
             max_items: how many vectors stay in memory.
+            max_bytes: how much memory they and their texts may take.
 
         Raises:
             StoreUnavailableError, StoreDamagedError: the file cannot be used.
@@ -43,6 +52,8 @@ class CachedEmbedder:
         self._embedder = embedder
         self._recent: OrderedDict[str, Vector] = OrderedDict()
         self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._lock = threading.Lock()
         self._db = Database(path, _TABLES) if path is not None else None
 
@@ -50,6 +61,17 @@ class CachedEmbedder:
     def name(self) -> str:
         """Name of the embedder behind."""
         return self._embedder.name
+
+    @property
+    def cached_bytes(self) -> int:
+        """Memory that vectors and texts take, about."""
+        return self._bytes
+
+    def keep(self, max_bytes: int) -> None:
+        """Set how much memory vectors and texts may take from now on."""
+        with self._lock:
+            self._max_bytes = max_bytes
+            self._trim()
 
     @property
     def dimension(self) -> int:
@@ -100,10 +122,15 @@ class CachedEmbedder:
     def _to_memory(self, vectors: dict[str, Vector]) -> None:
         with self._lock:
             for text, vector in vectors.items():
+                if text not in self._recent:
+                    self._bytes += _taken(text, vector)
                 self._recent[text] = vector
                 self._recent.move_to_end(text)
-            while len(self._recent) > self._max_items:
-                self._recent.popitem(last=False)
+            self._trim()
+
+    def _trim(self) -> None:
+        while len(self._recent) > self._max_items or self._bytes > self._max_bytes:
+            self._bytes -= _taken(*self._recent.popitem(last=False))
 
     def _from_file(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:
         if self._db is None:
@@ -126,3 +153,7 @@ class CachedEmbedder:
             connection.executemany(
                 "INSERT INTO vectors (key, vector) VALUES (?, ?) ON CONFLICT DO NOTHING", rows
             )
+
+
+def _taken(text: str, vector: Vector) -> int:
+    return _BYTES_OF_AN_ITEM + sys.getsizeof(text) + vector.nbytes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,6 +14,7 @@ from persona_agent.schema import Episode
 
 _BYTES_OF_AN_EPISODE = 1_000  # the objects of a decoded one, without its texts; measured
 _LARGEST = 4  # times the limit, for one user alone
+_SEED = 0
 _EPISODES = 0.25  # of the limit: decoded episodes save a moment, rows save reading a user
 _KEPT = 0.75  # of a user's part, where it is exceeded: not to cut with every turn
 
@@ -83,16 +84,23 @@ class CachedUser:
 
 
 class RowCache:
-    """Keeps the most recently used users up to a number of bytes. Thread-safe.
+    """Keeps users up to a number of bytes; the one just used stays. Thread-safe.
 
-    One user alone may take up to four times as much: the rows of a larger user than the limit would
-    otherwise be read from the disk with every call. Decoded episodes get a quarter of the limit,
-    in equal parts; with more, a user keeps those that were read last.
+    One user alone may take more: the rows of a larger user than the limit would otherwise be read
+    from the disk with every call. Decoded episodes get a quarter of the limit, in equal parts; with
+    more, a user keeps those that were read last.
+
+    Where not all fit, who has to go is drawn by lot. Of users who come in turns, a few more than
+    fit, the one unused for longest would be the very next to come, and none would be found here;
+    by lot most are.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, largest_bytes: int = 0) -> None:
+        """Take the bound over all users, and that of one alone (at least four times the first)."""
         self._limit = limit_bytes
-        self._users: OrderedDict[str, CachedUser] = OrderedDict()
+        self._largest = max(_LARGEST * limit_bytes, largest_bytes)
+        self._lot = random.Random(_SEED)
+        self._users: dict[str, CachedUser] = {}
         self._bytes = 0
         self._bytes_of_episodes = 0
         self._lock = threading.Lock()
@@ -111,21 +119,20 @@ class RowCache:
             if found.stamp != stamp:
                 self._drop(user_id)
                 return None
-            self._users.move_to_end(user_id)
             return found
 
     def put(self, user_id: str, entry: CachedUser) -> None:
-        """Keep a user, at the cost of those unused for longest."""
+        """Keep a user, at the cost of others."""
         with self._lock:
             self._drop(user_id)
             entry = self._cut(entry)
-            if entry.nbytes > _LARGEST * self._limit:
+            if entry.nbytes > self._largest:
                 return
             self._users[user_id] = entry
             self._bytes += entry.nbytes
             self._bytes_of_episodes += entry.nbytes_of_episodes
             while self._bytes > self._limit and len(self._users) > 1:
-                self._drop(next(iter(self._users)))
+                self._drop(self._drawn(user_id))
 
     def change(
         self,
@@ -160,6 +167,11 @@ class RowCache:
         if taken <= part or self._bytes_of_episodes + taken <= most:
             return entry
         return entry.with_latest_episodes(_KEPT * part)
+
+    def _drawn(self, kept: str) -> str:
+        """Return a user other than one, by lot."""
+        found = next(islice(self._users, self._lot.randrange(len(self._users)), None))
+        return found if found != kept else next(one for one in self._users if one != kept)
 
     def _drop(self, user_id: str) -> None:
         gone = self._users.pop(user_id, None)

@@ -28,6 +28,7 @@ from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode, Feedback, Recalled
 
 CACHE_BYTES = 64 * 1024 * 1024
+LARGEST_USER_BYTES = 256 * 1024 * 1024
 _KEPT_WHEN_ADDED = 4  # more at once are a record of the past, of which few will be recalled
 
 
@@ -52,7 +53,7 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
             StoreDamagedError: the file is not a database.
         """
         self._embedder = embedder
-        self._cache = RowCache(cache_bytes)
+        self._cache = RowCache(cache_bytes, largest_bytes=LARGEST_USER_BYTES)
         self._db = Database(path, MEMORY_TABLES)
         try:
             with self._db.reading() as connection:
@@ -60,6 +61,11 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
         except Exception:
             self._db.close()
             raise
+
+    @property
+    def cached_bytes(self) -> int:
+        """Memory that rows and episodes take in the cache, about."""
+        return self._cache.nbytes
 
     # --- writing ------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from persona_agent.errors import InputError
 from persona_agent.memory.filling import add_episodes
+from persona_agent.persona.admission import admitted
 from persona_agent.schema import Episode, Fact, Persona, Revision
 from persona_agent.schema.base import Record
 
@@ -70,7 +71,9 @@ def import_lines(
     """Store exported lines, of one or more users; return how many records of each kind were new.
 
     All lines are checked before anything is written. What is stored already stays as it is, so an
-    import that was interrupted is simply run again.
+    import that was interrupted is simply run again. Facts and claims that no persona may hold, for
+    they would change rules, tools, keys or safety wording, are left out: whoever wrote the lines
+    is not known. ``refused`` counts them, where there are any.
 
     Args:
         memory: where to.
@@ -87,6 +90,8 @@ def import_lines(
             kind, record = _parsed(number, line)
             records[kind].append(record)
     new = Counter({kind: 0 for kind in _KINDS if kind not in ("user", "distilled")})
+    if refused := _leave_out_refused(records):
+        new["refused"] = refused
     new["episode"] = add_episodes(memory.episodes, records["episode"], memory.embedder, progress)
     new["fact"] = len(memory.facts.add(records["fact"]))
     for mark in records["distilled"]:
@@ -122,6 +127,21 @@ def _parsed(number: int, line: str) -> tuple[str, Record]:
             "upgrade persona_agent"
         )
     return kind, record
+
+
+def _leave_out_refused(records: dict[str, list[Any]]) -> int:
+    """Take facts and claims that are not admitted out of parsed records; return how many."""
+    facts = [fact for fact in records["fact"] if admitted(fact.text)]
+    personas = [
+        persona.model_copy(
+            update={"claims": tuple(one for one in persona.claims if admitted(one.scope, one.text))}
+        )
+        for persona in records["persona"]
+    ]
+    kept = len(facts) + sum(len(persona.claims) for persona in personas)
+    given = len(records["fact"]) + sum(len(persona.claims) for persona in records["persona"])
+    records["fact"], records["persona"] = facts, personas
+    return given - kept
 
 
 def _by_user(records: list[Any], add: Callable[[str, list[Any]], int]) -> Iterator[int]:

@@ -11,8 +11,10 @@ from persona_agent.persona.copying import tokens
 from persona_agent.schema import Episode
 
 
-def telling_cases(texts: Sequence[str], episodes: Sequence[Episode], most: int) -> list[Episode]:
-    """Return at most ``most`` episodes, in time order: half that are about a text, half the latest.
+def telling_cases(
+    texts: Sequence[str], episodes: Sequence[Episode], most: int, *, latest_share: float = 0.5
+) -> list[Episode]:
+    """Return at most ``most`` episodes, in time order: some about a text, the rest the latest.
 
     Every text has its turn in choosing; words shared with a query or its options count by -log of
     the share of the episodes that have them, so that what all have in common does not count.
@@ -26,7 +28,7 @@ def telling_cases(texts: Sequence[str], episodes: Sequence[Episode], most: int) 
         for wanted in map(_stems, texts)
     ]
     chosen: list[int] = []
-    while scores and len(chosen) < most // 2:
+    while scores and len(chosen) < int(most * (1 - latest_share)):
         score = scores[len(chosen) % len(scores)]
         left = [place for place in range(len(episodes)) if place not in chosen]
         chosen.append(max(left, key=lambda place: (score[place], place)))

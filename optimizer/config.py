@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from persona_agent.schema.base import Record
+from persona_agent.settings import check_listener
 
 
 class OptimizerConfig(Record):
@@ -85,5 +88,38 @@ class OptimizerConfig(Record):
     copying_weight: float = Field(default=0.5, ge=0, le=10)
     """Weight of repeating claims word for word instead of following them."""
 
+    invention_weight: float = Field(default=0.0, ge=0, le=10)
+    """Weight of asserting of the user what nothing known entails. 0: no gain of it was measured,
+    since no data at hand has free answers. The term is read all the same, and a gain in consistency
+    that is bought with invention passes no gate."""
+
+    ask_invention: bool = False
+    """Whether the model is asked what a text makes up, in place of rules. It knows better what
+    words entail, and costs a call an assertion; the rules cost none and serve everybody."""
+
+    listener_weight: float = Field(default=0.0, ge=0, le=10)
+    """Weight of texts by which a listener, shown the claims among rivals, does not recognize the
+    user. At most the weight of copying, and only with that of relevance: what is heard best is a
+    recital. 0: it costs three calls a text, and no gain of it was measured."""
+
     reason_weight: float = Field(default=0.0, ge=0, le=1)
     """What the terms count for a choice or rating, read from its reason; 0: they are not read."""
+
+    contradiction_draws: int = Field(default=3, ge=1, le=10)
+    """Answers drawn where one contradicts, if the model may answer otherwise: it counts by the
+    share of them that do. 1: fully. 3 is the fewest that tell a slip from a habit; where nothing
+    contradicts, as in choices whose reasons are not read, nothing is drawn."""
+
+    simulated: int = Field(default=0, ge=0, le=50)
+    """Invented queries of the user that join the batch of a round, judged by the terms alone; the
+    model has to write them. 0: they cost calls, and no gain of them was measured."""
+
+    @property
+    def further_draws(self) -> int:
+        """Draws beside the first of a sampled model: one for its noise, more for contradictions."""
+        return max(1, self.contradiction_draws - 1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_listener(self.listener_weight, self.copying_weight, self.relevance_weight)
+        return self

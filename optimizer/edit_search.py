@@ -1,7 +1,8 @@
 """The search over what is claimed of a user: small edits, each of which has to gain by itself.
 
 A proposed claim is first checked on cases that it was not written from. It enters the pool when it
-gains on the batch whose errors it mends, and the persona when it gains on the later part too.
+gains on the batch whose errors it mends, and the persona when it gains on the later part too. To
+the batch come invented queries, where the settings ask for some; nothing else ever sees them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import Sequence
 
 from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
+from persona_agent.optimizer.imagined import Imagination
 from persona_agent.optimizer.judging import Judge
 from persona_agent.optimizer.objective import objective
 from persona_agent.optimizer.pool import Candidate, Pool, merged
@@ -23,12 +25,15 @@ from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, T
 class EditSearch:
     """Looks for edits of one persona. ``best`` is the best so far, ``rejected`` what failed."""
 
-    def __init__(self, best: Candidate, judge: Judge, model: LanguageModel) -> None:
+    def __init__(
+        self, best: Candidate, judge: Judge, model: LanguageModel, imagination: Imagination
+    ) -> None:
         self.best = best
         self.rejected: list[Edit] = []
         self._judge = judge
         self._config = judge.config
         self._model = model
+        self._imagination = imagination
         self._pool = Pool()
         self._validated = 0
 
@@ -48,6 +53,7 @@ class EditSearch:
             return
         child = merged(self.best, partner, self._judge.slices.history[-1].at)
         if child.persona.claims != self.best.persona.claims:
+            child = Candidate(showing_claims(child.persona), child.edits)
             await self.accepts("merge", child, self._config.edit_errors)
 
     async def retire(self) -> None:
@@ -102,7 +108,11 @@ class EditSearch:
             self._config,
         )
         before, parent = self.best.edits, blamed
-        for edit in await self._checked(proposed):
+        edits = await self._checked(proposed)
+        if edits:
+            count = self._config.simulated
+            batch = [*batch, *await self._imagination.queries(parent.persona, count, epoch)]
+        for edit in edits:
             parent = await self._try(edit, parent, batch)
         return self.best.edits != before
 
@@ -119,16 +129,17 @@ class EditSearch:
 
         The child becomes the best candidate when it does not lose on validation either.
         """
-        persona = self._edited(parent.persona, edit)
-        if persona.claims == parent.persona.claims:
+        base = parent.persona
+        if edit.operation is not EditOperation.DELETE:  # a claim can only help where it is shown
+            base = showing_claims(base)  # of both, so that no edit is credited with all the others
+        persona = self._edited(base, edit)
+        if persona.claims == base.claims:
             self.rejected.append(edit)
             return parent
-        if edit.operation is not EditOperation.DELETE:  # a claim can only help where it is shown
-            persona = showing_claims(persona)
         child = Candidate(persona, (*parent.edits, edit))
         name = words_of(edit)
         trials = await self._judge.trials.of(persona, batch)
-        before = await self._judge.trials.of(parent.persona, batch)
+        before = await self._judge.trials.of(base, batch)
         if not self._judge.gate(f"minibatch: {name}", trials, before, self._bar(edit, 0.0)):
             self.rejected.append(edit)
             return parent

@@ -11,22 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.draft import draft_upon, with_stated
 from persona_agent.optimizer.edit_search import EditSearch, showing_claims
+from persona_agent.optimizer.imagined import Imagination, is_simulated
 from persona_agent.optimizer.judging import Judge, Slices
 from persona_agent.optimizer.policies import first_policy
-from persona_agent.optimizer.policy_search import choose_policy, do_no_harm
+from persona_agent.optimizer.policy_search import choose_policy, do_no_harm, seeing_since
 from persona_agent.optimizer.pool import Candidate
 from persona_agent.optimizer.trials import Evaluate, Trials
 from persona_agent.optimizer.version_search import VectorsOf, choose_versions
 from persona_agent.optimizer.watch import Drafted, tell
 from persona_agent.persona import outcome_statistics
 from persona_agent.persona.alternatives import without_alternatives
-from persona_agent.persona.overtaking import first_changes
+from persona_agent.persona.overtaking import change_point, first_changes
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import ContextPolicy, Edit, Episode, Fact, GateResult, Persona
+from persona_agent.schema import ContextPolicy, Edit, Episode, Fact, GateResult, Noise, Persona
 
 MOST_COMPARED = 1_000
 """Episodes, the latest ones, among which changes of taste are looked for."""
@@ -45,7 +47,7 @@ class Search:
         config: OptimizerConfig,
         current: Persona | None = None,
         facts: Sequence[Fact] = (),
-        again: LanguageModel | None = None,
+        again: Sequence[LanguageModel] = (),
         earlier: Sequence[Persona] = (),
         vectors: VectorsOf | None = None,
     ) -> None:
@@ -53,13 +55,13 @@ class Search:
 
         Args:
             user_id: whose persona it is.
-            history: episodes with outcomes, in time order.
+            history: episodes with outcomes, in time order; invented ones are left out.
             evaluate: simulates episodes.
             model: writes drafts, critiques and edits, and answers in simulation.
             config: settings.
             current: the version in use.
             facts: current facts of semantic memory.
-            again: the same model, with answers drawn anew.
+            again: the same model, each time with answers drawn anew.
             earlier: versions that were in use before, the latest first.
             vectors: of episodes; without them no choice among versions is tried, and no change of
                 taste is seen.
@@ -68,11 +70,17 @@ class Search:
         self.draft: Persona | None = None
         self._facts = facts
         self._model = model
-        self._slices = Slices.of(history, config, _changes(user_id, history, vectors))
-        trials = Trials(evaluate, model, again=again)
+        history = [one for one in history if not is_simulated(one)]
+        changes, self._since = _changes(user_id, history, vectors)
+        self._slices = Slices.of(history, config, changes)
+        trials = Trials(evaluate, model, again=again, draws=config.contradiction_draws)
         self._judge = Judge(user_id, self._slices, trials, config)
         begun = without_alternatives(current or Persona(user_id=user_id, cause="draft"))
-        self._edits = EditSearch(Candidate(begun), self._judge, model)
+        begun = seeing_since(begun, None)
+        later = self._slices.validation
+        moment = later[0].at if later else begun.created_at
+        imagination = Imagination(self._slices.train, moment, model)
+        self._edits = EditSearch(Candidate(begun), self._judge, model, imagination)
         self._earlier = earlier
         self._vectors = vectors
 
@@ -90,6 +98,11 @@ class Search:
     def rejected(self) -> list[Edit]:
         """The edits that did not help."""
         return self._edits.rejected
+
+    @property
+    def noise(self) -> Noise | None:
+        """What scores vary by between personas, episodes and runs; None where runs are alike."""
+        return self._judge.noise
 
     @property
     def gates(self) -> list[GateResult]:
@@ -160,14 +173,23 @@ class Search:
             self._edits.best = replace(self._edits.best, persona=kept)
 
     def _finished(self, persona: Persona) -> Persona:
-        """Add what needs no judging: the counts, and what the user said up to now."""
+        """Add what needs no judging: counts, what the user said, and since when taste is this.
+
+        Policies are judged without that moment. What a replay has of the time since is mostly what
+        did not change, and there old cases serve.
+        """
+        persona = seeing_since(persona, self._since)
         counted = outcome_statistics(self._slices.history)
         return with_stated(persona.model_copy(update={"statistics": counted}), self._facts)
 
 
-def _changes(user_id: str, history: Sequence[Episode], vectors: VectorsOf | None) -> frozenset[str]:
-    """Return the episodes, of the latest ones, that show a change of taste."""
+def _changes(
+    user_id: str, history: Sequence[Episode], vectors: VectorsOf | None
+) -> tuple[frozenset[str], datetime | None]:
+    """Return the episodes, of the latest ones, that show a change of taste, and since when taste
+    as a whole is another, if it is."""
     recent = history[-MOST_COMPARED:]
     if vectors is None or not recent:
-        return frozenset()
-    return first_changes(recent, vectors(user_id, [one.id for one in recent]))
+        return frozenset(), None
+    compared = vectors(user_id, [one.id for one in recent])
+    return first_changes(recent, compared), change_point(recent, compared)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, pvariance
 
+from persona_agent.persona.variance import gate_noise
 from persona_agent.schema import GateResult, Trial
 
 PRIOR_CASES = 3
@@ -54,7 +55,7 @@ def compare(
 
     ``noise`` is the variance of one score between runs of the same candidate. A candidate that
     has to gain must gain more than twice the standard error that this alone gives a difference
-    of two means, 2 * sqrt(2 * noise / n).
+    of two means, see :func:`persona_agent.persona.variance.gate_noise`.
     """
     differences = [
         score(first, confidence_weight) - score(second, confidence_weight)
@@ -64,7 +65,7 @@ def compare(
     error = math.sqrt((pvariance(padded) + PRIOR_VARIANCE) / len(padded))
     bar = -margin_errors * error
     if margin_errors >= 0:
-        bar = min(bar, -NOISE_ERRORS * math.sqrt(2 * noise / len(padded)))
+        bar = min(bar, -NOISE_ERRORS * gate_noise(noise, len(padded)))
     passed = fmean(padded) < bar
     return GateResult(
         gate=gate,

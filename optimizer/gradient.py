@@ -69,10 +69,12 @@ async def _critique(
     same_task = [one for one in before if one.query.task_name == episode.query.task_name]
     about = " ".join([episode.query.text, *episode.query.options])
     similar = telling_cases([about], same_task, SIMILAR_CASES)
+    shown = persona.policy.show_claims
     inputs = CritiqueInputs(
         failure=failure,
         # What the answer was not shown can have neither misled it nor been left unheeded.
-        claims=persona.claims if persona.policy.show_claims else (),
+        claims=persona.claims if shown else (),
+        unused=() if shown else persona.claims,
         similar=tuple(Case.of(one) for one in similar),
     )
     try:

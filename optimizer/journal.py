@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from persona_agent.llm.passing import PassingModel
+from persona_agent.llm.response_cache import of_draw
 from persona_agent.protocols import InputT, LanguageModel, OutputT, Prompt
 
 
@@ -45,7 +46,8 @@ class JournaledModel(PassingModel):
         key = hashlib.sha256("\0".join([self.name, *content]).encode()).hexdigest()
         if key in self._answers:
             return prompt.output.model_validate_json(self._answers[key])
-        output = await self._inner.ask(prompt, inputs)
+        with of_draw(self._draw):
+            output = await self._inner.ask(prompt, inputs)
         self._answers[key] = output.model_dump_json()
         self._append(key)
         return output

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.gates import compare
-from persona_agent.optimizer.objective import judged, means_of_terms, objective
-from persona_agent.optimizer.trials import Trials
+from persona_agent.optimizer.objective import invents, judged, means_of_terms, objective
+from persona_agent.optimizer.trials import Trials, acts
 from persona_agent.optimizer.watch import Simulated, tell
-from persona_agent.schema import Episode, GateResult, Persona, Trial
+from persona_agent.schema import ContextPolicy, Episode, GateResult, Noise, Persona, Trial
+
+INVENTS = "it contradicts less only because it makes up more"
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,22 @@ class Judge:
         self.generic = Persona.generic(user_id)
         self.gates: list[GateResult] = []
         self.trials = trials
-        self._noise = 0.0
+        self.noise: Noise | None = None
 
     async def measure_noise(self, persona: Persona) -> None:
-        """Find out by how much a score varies when the same is asked again."""
+        """Find out by how much scores vary when the same is asked again: personas, items, runs.
+
+        The personas are the generic prompt and the one in use, under the default policy where it
+        serves generic too.
+        """
         latest = self.slices.train[-self.config.batch_size :]
-        self._noise = await self.trials.noise(
-            persona, latest, lambda one: objective(one, self.config)
+        if acts(persona) == acts(self.generic):
+            persona = persona.model_copy(update={"policy": ContextPolicy()})
+        self.noise = await self.trials.noise(
+            (self.generic, persona), latest, lambda one: objective(one, self.config)
         )
+        if self.noise is not None:
+            tell(self.noise)
 
     async def simulated(
         self, what: str, persona: Persona, episodes: Sequence[Episode]
@@ -78,17 +88,35 @@ class Judge:
     def gate(
         self, name: str, candidate: Sequence[Trial], incumbent: Sequence[Trial], errors: float
     ) -> bool:
-        """Return whether a candidate passes, and keep the result with its terms."""
+        """Return whether a candidate passes, and keep the result with its terms.
+
+        One that has to gain may not gain by contradicting less and making up more.
+        """
+        candidate, incumbent = _comparable(candidate, incumbent)
         result = compare(
             name,
             judged(candidate, self.config),
             judged(incumbent, self.config),
             confidence_weight=0.0,
             margin_errors=errors,
-            noise=self._noise,
+            noise=self.noise.run if self.noise else 0.0,
         )
         terms = means_of_terms(candidate, incumbent, self.config)
         result = result.model_copy(update={"terms": terms})
+        if result.passed and errors >= 0 and invents(candidate, incumbent):
+            result = result.model_copy(update={"passed": False, "reason": INVENTS})
         self.gates.append(result)
         tell(result)
         return result.passed
+
+
+def _comparable(
+    candidate: Sequence[Trial], incumbent: Sequence[Trial]
+) -> tuple[list[Trial], list[Trial]]:
+    """Return both without invented queries that one of them did not answer: nothing is known."""
+    pairs = [
+        (one, other)
+        for one, other in zip(candidate, incumbent, strict=True)
+        if not one.imagined or (one.error is None and other.error is None)
+    ]
+    return [one for one, _ in pairs], [other for _, other in pairs]

@@ -9,7 +9,15 @@ is told as None. Without terms the objective is the score: choices and ratings, 
 of the agent's, are judged by it alone unless the setting ``reason_weight`` says otherwise.
 
 A reward for sounding like the persona alone is best served by reciting it (Kim, Kim and Kim 2020;
-hence joint scores of persona and coherence): copying and irrelevance are what reciting costs.
+hence joint scores of persona and coherence): copying and irrelevance are what reciting costs. Being
+heard as the user by a listener is such a reward, so it may not outweigh copying. A reward for
+contradicting nothing is best served by saying what nobody can check: invention is what that costs.
+
+A contradiction counts by how often it is said, of the answers that were drawn; what agrees counts
+fully (:func:`persona_agent.persona.losses.evidence_weight`).
+
+Contradiction, irrelevance, copying and invention are read by rule, without a call. The listener is
+asked, and may be asked about invention too (:mod:`persona_agent.optimizer.asking`).
 """
 
 from __future__ import annotations
@@ -19,13 +27,18 @@ from statistics import fmean
 
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.gates import score
-from persona_agent.persona.contradiction import ContradictionReader
+from persona_agent.persona.contradiction import ContradictionReader, Verdict, sentences
 from persona_agent.persona.copying import containment, copying
+from persona_agent.persona.grounding import asserted
+from persona_agent.persona.losses import KNOWN, bought_with_invention, invention_loss
 from persona_agent.protocols import Embedder
 from persona_agent.schema import TermMeans, Terms, Trial
 
 COPY_TOLERANCE = 0.5
 """Share of a claim, or of the answer, that may be the same words: answers share some anyway."""
+
+INVENTED = 0.05
+"""How far groundedness may fall where contradictions do: readings of it are rough."""
 
 
 class TermReader:
@@ -43,6 +56,7 @@ class TermReader:
         kept: str = "",
         claims: Sequence[str] = (),
         earlier: Sequence[str] = (),
+        known: Sequence[str] = (),
         of_reason: bool = False,
     ) -> Terms:
         """Return the terms of a text; all None for one without words.
@@ -53,6 +67,7 @@ class TermReader:
             kept: what the user kept; "" where there is no such text, as for a reason.
             claims: what the text is to follow, and not to recite.
             earlier: what the agent said before, as far as it stood.
+            known: what else is known of the user: the cases that the agent was shown.
             of_reason: whether the text is the reason of a choice.
         """
         if not text.strip():
@@ -61,6 +76,7 @@ class TermReader:
             contradiction=self._contradiction(text, kept, [*claims, *earlier]),
             irrelevance=self._irrelevance(text, kept, query),
             copying=_copied(text, kept, claims),
+            invention=self._invention(text, kept, [*claims, *earlier], [*known, query]),
             of_reason=of_reason,
         )
 
@@ -73,6 +89,27 @@ class TermReader:
         return max(
             max(0.0, one.probability - least) for one, least in zip(ours, allowed, strict=True)
         )
+
+    def _invention(
+        self, text: str, kept: str, binding: Sequence[str], known: Sequence[str]
+    ) -> float:
+        """Return the share of what is asserted of the user that was made up.
+
+        What the user kept vouches for what it says. Statements are read by sentences: a long one
+        may say the same in one place and the opposite of something in another.
+        """
+        own = asserted(kept)
+        must = [part for one in binding for part in sentences(one)]
+        may = [part for one in (*known, kept) if one.strip() for part in sentences(one)]
+        return invention_loss(
+            [
+                KNOWN if one in own else (self._verdicts(one, must), self._verdicts(one, may))
+                for one in asserted(text)
+            ]
+        )
+
+    def _verdicts(self, assertion: str, statements: Sequence[str]) -> list[Verdict]:
+        return [one.verdict for one in self._relations.relate(assertion, statements)]
 
     def _irrelevance(self, text: str, kept: str, query: str) -> float:
         asked, said, best = self._embedder.embed([query, text, kept.strip() or query])
@@ -97,17 +134,30 @@ def weights(config: OptimizerConfig) -> dict[str, float]:
         "contradiction": config.contradiction_weight,
         "irrelevance": config.relevance_weight,
         "copying": config.copying_weight,
+        "invention": config.invention_weight,
+        "listener": config.listener_weight,
     }
 
 
+def value(terms: Terms, term: str) -> float | None:
+    """Return what a term comes to, by the name of its field: a contradiction by how often said."""
+    found: float | None = getattr(terms, term)
+    return found if found is None or term != "contradiction" else found * terms.said
+
+
 def objective(trial: Trial, config: OptimizerConfig) -> float:
-    """Return what a trial costs, 0 (best) to 1."""
-    share = config.reason_weight if trial.terms.of_reason else 1.0
+    """Return what a trial costs, 0 (best) to 1.
+
+    An imagined query has no loss, so that its terms are all there is: they count fully, whether of
+    an answer or of a reason.
+    """
+    share = config.reason_weight if trial.terms.of_reason and not trial.imagined else 1.0
     costs = [
-        share * weight * (getattr(trial.terms, term) or 0.0)
+        share * weight * (value(trial.terms, term) or 0.0)
         for term, weight in weights(config).items()
     ]
-    return min(1.0, score(trial, config.confidence_weight) + sum(costs))
+    task = 0.0 if trial.imagined else score(trial, config.confidence_weight)
+    return min(1.0, task + sum(costs))
 
 
 def judged(trials: Sequence[Trial], config: OptimizerConfig) -> list[Trial]:
@@ -118,6 +168,7 @@ def judged(trials: Sequence[Trial], config: OptimizerConfig) -> list[Trial]:
             answer=one.answer,
             loss=objective(one, config),
             error=one.error,
+            imagined=one.imagined,
         )
         for one in trials
     ]
@@ -131,8 +182,8 @@ def means_of_terms(
         TermMeans(
             term="task",
             weight=1.0,
-            candidate=_mean([one.loss for one in candidate]),
-            incumbent=_mean([one.loss for one in incumbent]),
+            candidate=_mean([one.loss for one in candidate if not one.imagined]),
+            incumbent=_mean([one.loss for one in incumbent if not one.imagined]),
         )
     ]
     for term, weight in weights(config).items():
@@ -140,11 +191,39 @@ def means_of_terms(
             TermMeans(
                 term=term,
                 weight=weight,
-                candidate=_mean([getattr(one.terms, term) for one in candidate]),
-                incumbent=_mean([getattr(one.terms, term) for one in incumbent]),
+                candidate=_mean([value(one.terms, term) for one in candidate]),
+                incumbent=_mean([value(one.terms, term) for one in incumbent]),
             )
         )
     return tuple(parts)
+
+
+def invents(candidate: Sequence[Trial], incumbent: Sequence[Trial]) -> bool:
+    """Return whether a candidate contradicts less only because it makes up more.
+
+    Compared are the episodes where both terms are known of both sides; where there is none, nothing
+    was bought. See :func:`persona_agent.persona.losses.bought_with_invention`.
+    """
+    pairs = [
+        (before.terms, after.terms)
+        for before, after in zip(incumbent, candidate, strict=True)
+        if _told(before.terms) and _told(after.terms)
+    ]
+    if not pairs:
+        return False
+    consistency, grounded = (
+        (_held([one for one, _ in pairs], term), _held([one for _, one in pairs], term))
+        for term in ("contradiction", "invention")
+    )
+    return bought_with_invention(consistency, grounded, tolerance=INVENTED)
+
+
+def _held(terms: Sequence[Terms], term: str) -> float:
+    return 1 - fmean(value(one, term) or 0.0 for one in terms)
+
+
+def _told(terms: Terms) -> bool:
+    return terms.contradiction is not None and terms.invention is not None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from persona_agent.llm.admitting import AdmittingModel
+from persona_agent.llm.critic_apart import CriticApart
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.engine import Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
@@ -20,7 +23,10 @@ from persona_agent.prompts import (
     PROPOSE_EDITS,
     RESPOND,
     VERIFY_CLAIMS,
+    TypedPrompt,
 )
+from persona_agent.prompts.admit import ADMIT
+from persona_agent.prompts.lab import RELATE, REPLY_LISTEN, USER_TURN
 from persona_agent.protocols import LanguageModel, PersonaStore
 from persona_agent.schema import Episode, Fact, Persona, Revision, Usage, new_id
 
@@ -37,6 +43,7 @@ class PersonaOptimizer:
         journal_dir: Path,
         config: OptimizerConfig | None = None,
         vectors: VectorsOf | None = None,
+        critic: LanguageModel | None = None,
     ) -> None:
         """Take what optimizations need.
 
@@ -47,6 +54,7 @@ class PersonaOptimizer:
             journal_dir: where paid answers are kept until a run has ended.
             config: settings.
             vectors: of episodes, to tell similar ones; without them no earlier version may answer.
+            critic: judges texts where the objective asks for it; by default the model itself.
         """
         self._simulator = simulator
         self._model = model
@@ -54,15 +62,32 @@ class PersonaOptimizer:
         self._journal_dir = journal_dir
         self.config = config or OptimizerConfig()
         self._vectors = vectors
+        self._critic = critic or model
+        self._asked: tuple[TypedPrompt[Any, Any], ...] = (
+            *([REPLY_LISTEN] if self.config.listener_weight else []),
+            *([RELATE] if self.config.ask_invention else []),
+        )
 
     def journaled(self, user_id: str) -> LanguageModel:
         """Return the model with what it answers for this user's optimization on record.
 
         The offline model costs nothing, so a journal of it would only cost time.
         """
-        if self._model.deterministic:
-            return self._model
-        return JournaledModel(self._model, journal_path(self._journal_dir, user_id))
+        names = [prompt.name for prompt in self._asked]
+        model: LanguageModel = self._model
+        if names and self._critic is not model:
+            model = CriticApart(model, self._critic, names)
+        if model.deterministic:
+            return model
+        return JournaledModel(AdmittingModel(model), journal_path(self._journal_dir, user_id))
+
+    def _again(self, model: LanguageModel) -> list[LanguageModel]:
+        """Return the model with answers drawn anew: once for the noise, more for contradictions."""
+        drawn: list[LanguageModel] = []
+        while isinstance(model, JournaledModel) and len(drawn) < self.config.further_draws:
+            model = model.again()
+            drawn.append(model)
+        return drawn
 
     async def optimize(
         self, user_id: str, history: Sequence[Episode], *, facts: Sequence[Fact] = ()
@@ -91,7 +116,7 @@ class PersonaOptimizer:
             config=self.config,
             current=current,
             facts=facts,
-            again=model.again() if isinstance(model, JournaledModel) else None,
+            again=self._again(model),
             earlier=[one for one in reversed(versions) if one.cause == "optimize"],
             vectors=self._vectors,
         )
@@ -112,7 +137,7 @@ class PersonaOptimizer:
         outcomes: int,
     ) -> Revision:
         changed = current is None or not diff(current, found).empty
-        prompts = (
+        prompts: tuple[TypedPrompt[Any, Any], ...] = (
             DECIDE,
             DECIDE_BRIEF,
             RESPOND,
@@ -120,6 +145,9 @@ class PersonaOptimizer:
             CRITIQUE,
             PROPOSE_EDITS,
             VERIFY_CLAIMS,
+            ADMIT,
+            *self._asked,
+            *([USER_TURN] if self.config.simulated else []),
         )
         return Revision(
             user_id=user_id,
@@ -130,8 +158,10 @@ class PersonaOptimizer:
             edits=tuple(search.accepted),
             rejected=tuple(search.rejected),
             gates=tuple(search.gates),
+            noise=search.noise,
             usage=used,
             model=self._model.name,
+            critic=self._critic.name if self._asked else "",
             prompts={prompt.name: prompt.digest for prompt in prompts},
             reason=_reason(changed, bool(search.gates), outcomes),
         )

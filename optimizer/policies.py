@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from persona_agent.persona import outcome_statistics, uncounted
 from persona_agent.schema import ContextPolicy, Episode
 
 FULL = ContextPolicy(recalled=8)
 RAG_STATISTICS = FULL.model_copy(update={"show_claims": False, "drop_superseded": False})
 RAG = RAG_STATISTICS.model_copy(update={"show_statistics": False})
 DEEP = FULL.model_copy(update={"recalled": 24})
+MANY = RAG.model_copy(update={"recalled": 100})
 NO_STATISTICS = FULL.model_copy(update={"show_statistics": False})
 UNALIGNED = RAG.model_copy(update={"show_claims": True})
 SPARSE = ContextPolicy(recalled=1, show_demonstrations=True)  # few cases leave room for examples
@@ -36,7 +38,11 @@ def first_policy(history: Sequence[Episode]) -> ContextPolicy:
 
     Where the same options recur, counting and recall carry most, and claims have to earn their
     place. Where some choices are among new things, only claims tell what these have in common.
+    Answers that were picked from no list, and that are too many to be counted, say little each:
+    there more cases tell more than counts.
     """
+    if _free(history):
+        return MANY
     offered = Counter(
         (episode.query.task_name, option)
         for episode in history
@@ -47,3 +53,10 @@ def first_policy(history: Sequence[Episode]) -> ContextPolicy:
         for episode in history
     )
     return FULL if new > SOME * len(history) else RAG_STATISTICS
+
+
+def _free(history: Sequence[Episode]) -> bool:
+    """Tell whether most answers were picked from no list, and are too many to be counted."""
+    free = [episode for episode in history if not episode.query.options]
+    counted = outcome_statistics(free)
+    return 2 * len(free) > len(history) and bool(counted) and uncounted(counted[0])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from persona_agent.optimizer.judging import Judge
 from persona_agent.optimizer.policies import CANDIDATES
 from persona_agent.optimizer.pool import Candidate
 from persona_agent.persona.alternatives import without_alternatives
-from persona_agent.schema import FINAL, ContextPolicy
+from persona_agent.schema import FINAL, ContextPolicy, Persona
 
 
 async def choose_policy(best: Candidate, judge: Judge) -> Candidate:
@@ -51,6 +52,14 @@ def showing(candidate: Candidate, policy: ContextPolicy) -> Candidate:
 def current_only(policy: ContextPolicy) -> ContextPolicy:
     """Return the policy that shows no overtaken case, where it shows any."""
     return policy.model_copy(update={"drop_superseded": policy.recalled > 0})
+
+
+def seeing_since(persona: Persona, since: datetime | None) -> Persona:
+    """Return the persona under a policy that recalls and counts from a moment on, if any."""
+    policy = persona.policy
+    if policy.recalled == 0 and not policy.show_statistics:
+        since = None
+    return persona.model_copy(update={"policy": policy.model_copy(update={"since": since})})
 
 
 def _as_it_is(policy: ContextPolicy) -> ContextPolicy:

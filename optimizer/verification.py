@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from persona_agent.errors import ModelAnswerError
 from persona_agent.optimizer.alike import telling_cases
@@ -25,6 +25,13 @@ class Support(Record):
     def holds(self) -> bool:
         """Whether more cases support than contradict; none at all is no support."""
         return len(self.supports) > len(self.contradicts)
+
+    def without(self, episodes: Collection[str]) -> Support:
+        """Return what other episodes say."""
+        return Support(
+            supports=tuple(one for one in self.supports if one not in episodes),
+            contradicts=tuple(one for one in self.contradicts if one not in episodes),
+        )
 
     @property
     def refutes(self) -> bool:
@@ -64,35 +71,41 @@ async def supported(
 ) -> tuple[list[Edit], list[Edit]]:
     """Split edits into those whose wording other cases support, and the rest.
 
-    Each edit is checked on ``most`` episodes that none of them rests on, see :func:`cases_for`. A
-    deletion claims nothing, so there is nothing to check. An edit that names every case about it
-    leaves none that could support it: where the others are silent it passes if it rests on
-    SEVERAL. When the check cannot be made (no such episode, or no usable answer) the edits are
-    left to the gates.
+    Each edit is judged by those of ``most`` episodes that it does not rest on, see
+    :func:`cases_for`. A deletion claims nothing, so there is nothing to check. An edit that names
+    every case about it leaves none that could support it: where the others are silent it passes
+    if it rests on SEVERAL. When the check cannot be made (no such episode, or no usable answer)
+    the edits are left to the gates.
     """
     claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
     others = cases_for(claiming, history, most)
     found = await verify([edit.statement for edit in claiming], others, model)
     if found is None:
         return list(edits), []
-    failed = [
-        edit
-        for edit, support in zip(claiming, found, strict=True)
-        if support.refutes or (not support.holds and len(edit.evidence) < SEVERAL)
-    ]
+    failed = []
+    for edit, said in zip(claiming, found, strict=True):
+        support = said.without(edit.evidence)
+        if support.refutes or (not support.holds and len(edit.evidence) < SEVERAL):
+            failed.append(edit)
     return [edit for edit in edits if edit not in failed], failed
 
 
 def cases_for(edits: Sequence[Edit], history: Sequence[Episode], most: int) -> list[Episode]:
-    """Return the cases that can tell most of edits and that none of them rests on, in time order.
+    """Return the cases that can tell most of edits, in time order.
 
-    They are of the tasks that the edits rest on, and preferably about what they state.
+    They are of the tasks that the edits rest on, and preferably about what they state. What all
+    edits rest on is left out; what some of them do can still tell something of the others.
     """
-    used = {name for edit in edits for name in edit.evidence}
-    others = [episode for episode in history if episode.id not in used]
+    evidence = [frozenset(edit.evidence) for edit in edits]
+    used, by_all = frozenset[str]().union(*evidence), _in_all(evidence)
+    others = [episode for episode in history if episode.id not in by_all]
     tasks = {episode.query.task_name for episode in history if episode.id in used}
     own = [episode for episode in others if episode.query.task_name in tasks] or others
-    return telling_cases([edit.statement for edit in edits], own, most)
+    return telling_cases([edit.statement for edit in edits], own, most, latest_share=0.25)
+
+
+def _in_all(evidence: Sequence[frozenset[str]]) -> frozenset[str]:
+    return frozenset.intersection(*evidence) if evidence else frozenset()
 
 
 async def outdated(

@@ -63,7 +63,8 @@ def _with_alternatives(persona: Persona, earlier: Sequence[Persona]) -> Persona:
 
 def _acts(one: Alternative) -> tuple[object, ...]:
     said = tuple(claim.statement for claim in one.claims) if one.policy.show_claims else ()
-    return (one.policy, *said)
+    policy = one.policy.model_copy(update={"since": None})  # it is of the moment, not of a version
+    return (policy, *said)
 
 
 def _unseen(episodes: Sequence[Episode], versions: Sequence[Persona]) -> list[Episode]:

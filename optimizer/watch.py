@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from persona_agent.optimizer.gradient import Critique
-from persona_agent.schema import Claim, Edit, Episode, GateResult, Trial
+from persona_agent.schema import Claim, Edit, Episode, GateResult, Noise, Trial
 from persona_agent.schema.base import Record
 
 
@@ -38,8 +38,15 @@ class Proposed(Record):
     unsupported: tuple[Edit, ...]
 
 
-Event = Drafted | Simulated | Critiqued | Proposed | GateResult
-"""A gate is told as the result that the revision will hold."""
+class Imagined(Record):
+    """Queries of the user were invented for a round; ``cannot`` says why there is none."""
+
+    episodes: tuple[Episode, ...] = ()
+    cannot: str = ""
+
+
+Event = Drafted | Noise | Simulated | Imagined | Critiqued | Proposed | GateResult
+"""A gate is told as the result that the revision will hold, and so is the noise."""
 
 Watch = Callable[[Event], None]
 """Called on the search's own thread: it is to return at once, and raises nothing."""

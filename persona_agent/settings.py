@@ -75,8 +75,23 @@ class Settings(BaseSettings):
     copying_weight: float = Field(default=0.5, ge=0, le=10)
     """Objective: weight of repeating claims word for word."""
 
+    invention_weight: float = Field(default=0.0, ge=0, le=10)
+    """Objective: weight of asserting of the user what nothing known entails."""
+
+    ask_invention: bool = False
+    """Objective: whether the critic is asked what a text makes up, in place of rules."""
+
+    listener_weight: float = Field(default=0.0, ge=0, le=10)
+    """Objective: weight of texts by which a listener does not recognize the user; 0: not asked."""
+
     reason_weight: float = Field(default=0.0, ge=0, le=1)
-    """Objective: what these three count for the reason of a choice; 0: reasons are not read."""
+    """Objective: what these count for the reason of a choice; 0: reasons are not read."""
+
+    contradiction_draws: int = Field(default=3, ge=1, le=10)
+    """Objective: answers drawn where one contradicts, which counts by the share that do."""
+
+    simulated: int = Field(default=0, ge=0, le=50)
+    """Invented queries that join each round of an optimization, judged without a true outcome."""
 
     ask_when_unsure: bool = False
     """Whether a decision comes with a question where what is known of the user is divided."""
@@ -89,6 +104,9 @@ class Settings(BaseSettings):
 
     cache_dir: Path | None = None
     """Where answers of a real model and vectors are cached by content hash; unset: no cache."""
+
+    recall_cache_mib: int = Field(default=14, ge=1)
+    """Memory that recall keeps of users, in MiB over all of them; a large user may take more."""
 
     embedder: str = Field(default="sentence-transformers/all-MiniLM-L6-v2", min_length=1)
     """Sentence-transformers model, or ``hash`` for a dependency-free embedder of low quality."""
@@ -106,10 +124,10 @@ class Settings(BaseSettings):
     """Whether the agent may look things up in Wikipedia (needs a network)."""
 
     candidates: int = Field(default=1, ge=1, le=8)
-    """Replies drawn in a chat turn, of which one without contradictions is given."""
+    """Most drafts of a chat answer: the first is checked, and drawn anew where it contradicts."""
 
     listener_votes: int = Field(default=0, ge=0, le=9)
-    """Votes of an imaginary listener on each candidate reply; 0: no listener."""
+    """Votes of an imaginary listener on each of several clean drafts; 0: no listener."""
 
     mediator: bool = False
     """Whether a wish spread over a thread is rewritten into one request before it is answered."""
@@ -118,22 +136,23 @@ class Settings(BaseSettings):
     """Whether what the agent said of itself in a thread is kept and shown to its later turns."""
 
     critic: str | None = None
-    """Model that weighs candidates and rewrites requests; unset: ``model``."""
+    """Model that checks drafts, rewrites requests, and judges in objectives; unset: ``model``."""
 
     nli: str | None = None
     """Cross-encoder (name or folder) that finds contradictions in place of the critic."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        check_listener(self.listener_weight, self.copying_weight, self.relevance_weight)
         if self.listener_votes and self.candidates == 1:
             raise ValueError(
                 "a listener chooses among candidates: with listener_votes set candidates to 2 or "
                 "more (mend PERSONA_AGENT_CANDIDATES)"
             )
-        if self.candidates > 1 and self.temperature == 0:
+        if self.listener_votes and self.temperature == 0:
             raise ValueError(
-                "at temperature 0 all candidates are equal: set candidates to 1, or another "
-                "temperature (mend PERSONA_AGENT_TEMPERATURE)"
+                "at temperature 0 all candidates are equal and a listener has nothing to choose: "
+                "set listener_votes to 0, or another temperature (mend PERSONA_AGENT_TEMPERATURE)"
             )
         return self
 
@@ -156,6 +175,18 @@ class Settings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
+
+
+def check_listener(listener: float, copying: float, relevance: float) -> None:
+    """Raise ValueError where a weight of the listener could reward reciting the persona.
+
+    What recites a claim is heard best. It must not gain more by that than copying costs it.
+    """
+    if listener and (listener > copying or not relevance):
+        raise ValueError(
+            "a listener hears best what recites the persona: set listener_weight to no more than "
+            "copying_weight, and relevance_weight above 0 (mend PERSONA_AGENT_LISTENER_WEIGHT)"
+        )
 
 
 def _explain(error: ValidationError) -> str:

@@ -34,6 +34,7 @@ def loaded(code: str) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", LIGHT)
 def test_imports_are_light(code: str) -> None:
     assert loaded(code) == []
@@ -64,6 +65,7 @@ def test_a_heavy_import_would_be_noticed() -> None:
     assert loaded(code) == ["torch"]
 
 
+@pytest.mark.slow
 def test_every_name_of_the_root_can_be_had() -> None:
     code = "import persona_agent as p; print(all(getattr(p, name) for name in p.__all__))"
     assert run(code) == "True"

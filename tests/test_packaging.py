@@ -96,6 +96,7 @@ print([name for name in {sorted(LINKED.values())!r} if importlib.util.find_spec(
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_modules_of_linked_folders_have_one_name() -> None:
     code = f"""
 import sys

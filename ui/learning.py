@@ -16,7 +16,7 @@ from persona_agent.optimizer.watch import (
     Simulated,
     watched,
 )
-from persona_agent.schema import Edit, Episode, GateResult, Revision, Usage
+from persona_agent.schema import Edit, Episode, GateResult, Noise, Revision, Usage
 from persona_agent.ui.job import Job
 
 KEPT = 2_000
@@ -43,6 +43,11 @@ class Learning:
         return self.of(GateResult)
 
     @property
+    def noise(self) -> Noise | None:
+        """What scores vary by, once it was measured; None where runs are alike."""
+        return next(iter(self.of(Noise)), None)
+
+    @property
     def proposed(self) -> list[Edit]:
         """Every edit that was proposed, those without support among them."""
         return [edit for event in self.of(Proposed) for edit in (*event.edits, *event.unsupported)]
@@ -60,7 +65,7 @@ class Learning:
         if not events:
             return "Distilling facts, drafting a persona"
         last = events[-1]
-        if isinstance(last, Drafted):
+        if isinstance(last, Drafted | Noise):
             return "Simulating past interactions"
         if isinstance(last, Simulated):
             return "Trying what to show" if last.what == "replay" else "Critiquing wrong answers"

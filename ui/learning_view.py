@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.agent.show import evidence_ids
-from persona_agent.optimizer.watch import Simulated
-from persona_agent.schema import Edit, EditOperation, GateResult, Revision, Usage
+from persona_agent.agent.show import evidence_ids, mean_change, noise_line
+from persona_agent.optimizer.watch import Imagined, Simulated
+from persona_agent.schema import Edit, EditOperation, GateResult, Noise, Revision, Usage
 from persona_agent.settings import OFFLINE
 from persona_agent.ui import evidence, plots
 from persona_agent.ui.job import Job
@@ -19,6 +19,13 @@ from persona_agent.ui.texts import counted, literal
 
 MOST_CRITIQUES = 12
 LONG = 260
+TERMS = {
+    "contradiction": "goes against the claims, or what the agent said before",
+    "irrelevance": "is less to the point than what the user kept",
+    "copying": "recites the claims",
+    "invention": "says of the user what nothing known entails",
+    "listener": "is not heard as this user's",
+}
 _COLORS = {
     EditOperation.ADD: "green",
     EditOperation.UPDATE: "orange",
@@ -46,6 +53,7 @@ def show(agent: PersonaAgent, learning: Learning, job: Job[Revision]) -> None:
         _curve(learning.gates)
     with right:
         _gates(learning.gates)
+        _noise(learning.noise)
     _answers(learning)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -126,6 +134,7 @@ def show_revision(agent: PersonaAgent, revision: Revision) -> None:
         _list(agent, revision.user_id, "Edits kept", revision.edits)
         _list(agent, revision.user_id, "Edits turned down", revision.rejected)
     _gates(revision.gates)
+    _noise(revision.noise)
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -148,22 +157,49 @@ def _gates(gates: Sequence[GateResult]) -> None:
         return
     passed = sum(gate.passed for gate in gates)
     st.subheader(f"Gates: {passed} of {len(gates)} passed")
-    rows = [
-        {
-            "": "✓" if gate.passed else "✗",
-            "what was tried": plots.gate_words(gate.gate),
-            "gain [95 %]": _difference(gate),
-            "on": gate.episodes,
-        }
-        for gate in reversed(gates)
-    ]
+    rows = gate_rows(gates)
     columns = {
         "": st.column_config.TextColumn(width=30),
         "what was tried": st.column_config.TextColumn(width=200),
         "gain [95 %]": st.column_config.TextColumn(width=130),
         "on": st.column_config.NumberColumn(width=30, help="interactions that judged"),
+        **{
+            name: st.column_config.TextColumn(
+                width=90, help=f"{what}: what was in use → what was tried, 0 is best"
+            )
+            for name, what in TERMS.items()
+        },
     }
     st.dataframe(rows, hide_index=True, height=min(320, 38 + 35 * len(rows)), column_config=columns)
+
+
+def gate_rows(gates: Sequence[GateResult]) -> list[dict[str, str | int]]:
+    """Return gates as rows of a table, the latest first, with the terms of the objective.
+
+    A term that applied to no gate has no column.
+    """
+    shown = [
+        name
+        for name in TERMS
+        if any(one.term == name and one.applies for gate in gates for one in gate.terms)
+    ]
+    rows = []
+    for gate in reversed(gates):
+        means = {one.term: one for one in gate.terms}
+        row: dict[str, str | int] = {
+            "": "✓" if gate.passed else "✗",
+            "what was tried": plots.gate_words(gate.gate),
+            "gain [95 %]": _difference(gate),
+            "on": gate.episodes,
+        }
+        row |= {name: mean_change(means[name]) if name in means else "-" for name in shown}
+        rows.append(row | {"why not": "" if gate.passed else gate.reason})
+    return rows
+
+
+def _noise(noise: Noise | None) -> None:
+    if noise is not None:
+        st.caption(noise_line(noise))
 
 
 def _difference(gate: GateResult) -> str:
@@ -178,6 +214,8 @@ def _answers(learning: Learning) -> None:
     if not simulated:
         st.caption("Past interactions will be answered here as if their outcomes were unknown.")
         return
+    for one in learning.of(Imagined):
+        literal(one.cannot or f"{counted(len(one.episodes), 'query', 'queries')} invented.")
     last = simulated[-1]
     right = sum(trial.loss == 0 for trial in last.trials)
     st.caption(f"The latest round: {right} of {len(last.trials)} just as the user did.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from persona_agent.agent import Answer, ContextBuilder, Simulator, answer
 from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
 from persona_agent.optimizer import Evaluate, OptimizerConfig
+from persona_agent.optimizer.asking import Asked
 from persona_agent.protocols import Embedder, EpisodeStore, LanguageModel
 from persona_agent.schema import Episode, Persona, Trial
 
@@ -62,7 +63,13 @@ class Bench:
     @property
     def simulate(self) -> Evaluate:
         """Simulates past episodes with the shared memory, through this bench's view."""
-        inner = Simulator(self.episodes, self.embedder, persona_tokens=self.persona_tokens)
+        inner = Simulator(
+            self.episodes,
+            self.embedder,
+            persona_tokens=self.persona_tokens,
+            reasons=self.config.reason_weight > 0,
+            asked=Asked.of(self.config, self.embedder),
+        )
 
         async def run(
             persona: Persona, episodes: Sequence[Episode], model: LanguageModel

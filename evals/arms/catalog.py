@@ -20,6 +20,7 @@ from persona_agent.evals.arms.sparse import SPARSE, sparse
 from persona_agent.evals.arms.trivial import KNN, LAST, MAJORITY_GLOBAL, MAJORITY_USER
 from persona_agent.evals.arms.undated import UndatedModel
 from persona_agent.evals.data.datasets import EvalUser
+from persona_agent.llm.drawing import draws
 from persona_agent.optimizer import Search
 from persona_agent.optimizer.draft import draft_persona
 from persona_agent.optimizer.policies import RAG, RAG_STATISTICS, UNALIGNED
@@ -69,11 +70,13 @@ async def drafted(bench: Bench, user: EvalUser) -> Persona:
 
 async def aligned(bench: Bench, user: EvalUser) -> Persona:
     """Return the persona after alignment on the user's history."""
+    model = bench.model if bench.heeds_change else UndatedModel(bench.model)
     search = Search(
         user.user_id,
         known_at_first(user),
         evaluate=bench.simulate,
-        model=bench.model if bench.heeds_change else UndatedModel(bench.model),
+        model=model,
+        again=draws(model, bench.config.further_draws),
         config=bench.config,
         vectors=bench.episodes.vectors if bench.heeds_change else None,
     )

@@ -9,16 +9,23 @@ from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.schema import ContextPolicy, Persona
 
 SPARSE = "persona-sparse"
-SPARSE_TOKENS = 350
-"""Tokens of the rendered persona; elsewhere it may take nearly twice as many."""
+MOST_CLAIMS = 6
 
 
 def at_most_one(persona: Persona) -> Persona:
-    """Show at most one recalled episode, and ask for choices in few words."""
+    """Show at most one recalled episode, others in key words, and few claims; ask briefly."""
     policy = persona.policy
     if policy == ContextPolicy.generic():
         return persona
-    least = policy.model_copy(update={"recalled": min(1, policy.recalled), "brief": True})
+    least = policy.model_copy(
+        update={
+            "recalled": min(1, policy.recalled),
+            "show_statistics": True,
+            "show_sketches": True,
+            "most_claims": MOST_CLAIMS,
+            "brief": True,
+        }
+    )
     return persona.model_copy(update={"policy": least})
 
 
@@ -26,7 +33,6 @@ def sparse(arm: Arm) -> Arm:
     """Return the arm that may show little: while the optimizer simulates, and when it is asked."""
 
     async def fit(bench: Bench, user: EvalUser) -> Answerer:
-        tokens = min(SPARSE_TOKENS, bench.persona_tokens)
-        return await arm(dataclasses.replace(bench, view=at_most_one, persona_tokens=tokens), user)
+        return await arm(dataclasses.replace(bench, view=at_most_one), user)
 
     return fit

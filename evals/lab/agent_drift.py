@@ -34,7 +34,6 @@ REPAIRED: dict[str, object] = {
     "commitment": True,
     "mediator": True,
     "candidates": 3,
-    "listener_votes": 1,
 }
 THREAD = "lab"
 

@@ -12,7 +12,7 @@ from persona_agent.evals.lab.joint import coherent, global_coherence, joint_scor
 from persona_agent.evals.lab.judges import Panel, invalid
 from persona_agent.evals.lab.people import GENERIC_REPLIES, SCENE, SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
-from persona_agent.evals.lab.speakers import PlainSpeaker, converse, replies
+from persona_agent.evals.lab.speakers import PlainSpeaker, as_shown, converse, replies
 from persona_agent.persona.copying import containment, copying
 from persona_agent.prompts.lab import Line
 
@@ -57,7 +57,9 @@ async def judge_dialogue(
             axes.append((None, None, None))
             found.append(Verdict(item=f"{name} {reply[:80]}", verdict="invalid", evidence=problem))
             continue
-        shown, why = await _shows(panel, statements, rivals, lines[:place], reply)
+        shown, why = await _shows(
+            panel, statements, rivals, as_shown(lines[:place], "overheard"), reply
+        )
         relation, relevance = await panel.discourse(message, reply)
         edges[place - 1, place] = relation.answer or "none"
         for back in range(2, LOOKS_BACK + 1):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from persona_agent.evals.lab.judges import Opinion, invalid
 from persona_agent.evals.lab.results import Verdict
-from persona_agent.evals.lab.speakers import PERSONA
+from persona_agent.evals.lab.speakers import PERSONA, as_shown
 from persona_agent.prompts.lab import Line
 
 
@@ -55,7 +55,11 @@ async def check_lines(
         if problem:
             checks.append(LineCheck(line.text, None, None, problem=problem))
         else:
-            checks.append(await _check(relate, statements, own, line.text, lines[:place]))
+            checks.append(
+                await _check(
+                    relate, statements, own, line.text, as_shown(lines[:place], "overheard")
+                )
+            )
         own.append(line.text)
     return checks
 

@@ -137,10 +137,9 @@ async def measure(bench: LabBench) -> Findings:
     plain, repaired = Arm("plain"), Arm("with repairs")
     simulated = False
     for done, card in enumerate(bench.cards, 1):
-        rivals = tuple(other.text for other in bench.distractors(card)[:2])
         speakers: list[tuple[Arm, Speaker]] = [
             (plain, PlainSpeaker(bench.actor)),
-            (repaired, RepairedSpeaker(bench.actor, bench.critic, rivals)),
+            (repaired, RepairedSpeaker(bench.actor, bench.critic)),
         ]
         for arm, speaker in speakers:
             lines, simulated = await talk(bench, card, speaker)

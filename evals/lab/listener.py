@@ -12,7 +12,13 @@ from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.judges import invalid
 from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
-from persona_agent.evals.lab.speakers import PlainSpeaker, RepairedSpeaker, Speaker, converse
+from persona_agent.evals.lab.speakers import (
+    PlainSpeaker,
+    RepairedSpeaker,
+    Speaker,
+    as_shown,
+    converse,
+)
 from persona_agent.persona.contradiction import ContradictionReader
 from persona_agent.persona.rivals import ASSISTANT, contradicted_twin
 from persona_agent.persona.rsa import listener_from_votes
@@ -59,7 +65,8 @@ async def hear(
             if invalid(reply):
                 heard[kind].append(None)
                 continue
-            votes = await bench.judges.listen(reply, [card.text, rival], lines[:place])
+            before = as_shown(lines[:place], "overheard")
+            votes = await bench.judges.listen(reply, [card.text, rival], before)
             known = sum(votes) > 0
             heard[kind].append(float(listener_from_votes(votes)[0]) if known else None)
             verdicts.append(

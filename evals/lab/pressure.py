@@ -13,7 +13,8 @@ from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PERSONA, PlainSpeaker, converse
 from persona_agent.evals.lab.survival import first_loss, half_life, recovery, survival_curve
-from persona_agent.evals.lab.variance import stability, text_distances
+from persona_agent.evals.lab.variance import text_distances
+from persona_agent.persona.variance import stability
 from persona_agent.prompts.lab import Line
 
 LADDER: tuple[tuple[str, str], ...] = (

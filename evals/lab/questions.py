@@ -12,7 +12,7 @@ from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.judges import Panel, invalid
 from persona_agent.evals.lab.people import BACK_QUESTIONS, RECITALS
 from persona_agent.evals.lab.results import Verdict
-from persona_agent.evals.lab.speakers import PERSONA, USER
+from persona_agent.evals.lab.speakers import PERSONA, USER, as_shown
 from persona_agent.prompts.lab import QUESTION, SIDES, Line, QuestionInputs
 
 QUESTIONS = 5
@@ -67,14 +67,6 @@ def questions_about(bench: LabBench, card: Card) -> list[Asked]:
         options.insert(places[number % len(places)], key)
         found.append(Asked(tuple(options), key))
     return found
-
-
-def as_shown(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Return a talk with its speakers named "user" and "assistant"."""
-    return tuple(
-        Line(speaker="assistant" if one.speaker == PERSONA else USER, text=one.text)
-        for one in lines
-    )
 
 
 def without_recitals(lines: Sequence[Line], intents: Sequence[str]) -> list[Line]:

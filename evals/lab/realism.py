@@ -1,9 +1,8 @@
-"""The user simulator: latents of a session and of a turn, and three tests of its realism."""
+"""The user simulator that optimizations invent queries with: three tests of its realism."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
@@ -16,59 +15,8 @@ from persona_agent.evals.lab.divergence import (
 )
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
-from persona_agent.prompts.lab import MOST_LABELS, USER_TURN, UserTurnInputs
-from persona_agent.prompts.typed import DESCRIBED
-from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Episode, Query
-
-SIMULATED = "simulated"
-"""Key of an episode's metadata: it was invented, and must never be anybody's evidence."""
-EXAMPLES = 3
-
-
-async def simulate_item(
-    model: LanguageModel, card: Card, intent: str, examples: Sequence[str] = ()
-) -> str:
-    """Return one more thing such as this user is asked to judge. Raises ModelError."""
-    inputs = UserTurnInputs(
-        user=card.statements, kind="item", intent=intent, examples=tuple(examples)
-    )
-    return (await model.ask(USER_TURN, inputs)).message
-
-
-def intent_of(query: Query) -> str:
-    """Return in words what a query is for: its task and what is done with it."""
-    task = query.task_name.replace("-", " ").replace("_", " ")
-    options = query.options
-    if not options:
-        return f"{task}: something that this user answers in their own words"
-    if all(option.isdigit() for option in options):
-        return f"{task}: something that this user rates from {options[0]} to {options[-1]}"
-    if min(map(len, options)) >= DESCRIBED:
-        return f"{task}: a question of this user, who then picks one of several suggestions"
-    labels = ", ".join(options[:MOST_LABELS])
-    return f"{task}: something that this user puts under one of these labels: {labels}"
-
-
-def examples_for(card: Card, query: Query, held_out: Collection[str]) -> list[str]:
-    """Return texts of the same task that are not held out; of any task where there is none."""
-    left = [one.query for one in card.episodes if one.id not in held_out]
-    same = [one.text for one in left if one.task_name == query.task_name]
-    texts = same or [one.text for one in left]
-    return [text for text in texts if text != query.text][:EXAMPLES]
-
-
-def simulated_episode(card: Card, task: str, message: str, at: datetime) -> Episode:
-    """Return a simulated message as an episode without an outcome, marked as simulated."""
-    return Episode(
-        user_id=card.user_id, query=Query(text=message, task=task), at=at,
-        metadata={SIMULATED: True},
-    )  # fmt: skip
-
-
-def is_simulated(episode: Episode) -> bool:
-    """Whether an episode was invented: no claim may rest on it, no statistic count it."""
-    return bool(episode.metadata.get(SIMULATED, False))
+from persona_agent.optimizer.imagined import EXAMPLES, examples_for, intent_of, simulate_item
+from persona_agent.schema import Episode
 
 
 def surface(text: str) -> dict[str, str]:
@@ -112,9 +60,9 @@ async def measure(bench: LabBench) -> Findings:
     simulated: list[str] = []
     try:
         for done, (card, one) in enumerate(real, 1):
-            shown = examples_for(card, one.query, held_out)
+            shown = examples_for(card.episodes, one.query, held_out)
             intent = intent_of(one.query)
-            simulated.append(await simulate_item(bench.actor, card, intent, shown))
+            simulated.append(await simulate_item(bench.actor, card.statements, intent, shown))
             bench.progress("simulator", done, len(real))
     except ModelCannotError as error:
         return Findings(figures=tuple(figures), cannot=str(error))

@@ -11,10 +11,24 @@ from persona_agent.agent.rerank import Listener, Rerank, choose_reply
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.people import SMALL_TALK
+from persona_agent.llm.critic import relations
 from persona_agent.prompts.lab import SAY, USER_TURN, Line, SayInputs, UserTurnInputs
 from persona_agent.protocols import LanguageModel
 
 USER, PERSONA = "user", "persona"
+
+LABELS = {
+    "chat": {PERSONA: "assistant", USER: "user"},
+    "played": {PERSONA: "you", USER: "other"},
+    "overheard": {PERSONA: "speaker", USER: "other"},
+}
+"""What the sides of a talk are called: to who sees it as a chat, plays the persona, or judges."""
+
+
+def as_shown(lines: Sequence[Line], to: str = "chat") -> tuple[Line, ...]:
+    """Return a talk with its sides named as a prompt names them; other names stay."""
+    names = LABELS[to]
+    return tuple(Line(speaker=names.get(one.speaker, one.speaker), text=one.text) for one in lines)
 
 
 class Speaker(Protocol):
@@ -33,16 +47,18 @@ class PlainSpeaker:
 
     async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
         """Return the model's answer."""
-        inputs = SayInputs(persona=tuple(statements), conversation=tuple(before), message=message)
+        shown = as_shown(before, "played")
+        inputs = SayInputs(persona=tuple(statements), conversation=shown, message=message)
         return (await self.model.ask(SAY, inputs)).reply
 
 
 @dataclass(frozen=True)
 class RepairedSpeaker:
-    """The same with the agent's repairs: mediator, own statements, listener, several candidates.
+    """The same with the agent's repairs: mediator, own statements, a check, and more candidates.
 
-    What it says of itself is kept and is true from then on; of several candidates the one is said
-    that contradicts neither the persona nor those statements.
+    What it says of itself is kept and is true from then on. A first line that contradicts neither
+    the persona nor that is said; else others are drawn, and the best of all is said. With rivals
+    others are always drawn, and a listener among them has its say.
     """
 
     model: LanguageModel
@@ -53,24 +69,28 @@ class RepairedSpeaker:
 
     async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
         """Return the best candidate, and remember it."""
-        talk = [Line(speaker="user" if one.speaker == USER else "you", text=one.text)
-                for one in [*before, Line(speaker=USER, text=message)]]  # fmt: skip
-        request = (await mediated(self.critic, talk)).request if len(talk) > 1 else ""
-        plain = PlainSpeaker(self.model)
         true = (*statements, *self.said)
-        asked = [message, request] if request else [message]
-        found = [await plain.reply(true, before, one) for one in asked]
-        if not self.model.deterministic:
-            found += [
-                await plain.reply(true, before, message)
-                for _ in range(self.candidates - len(found))
-            ]
+        plain = PlainSpeaker(self.model)
+        shown = as_shown([*before, Line(speaker=USER, text=message)], "overheard")
+        asked = await self._request(before, message)
+        found = [await plain.reply(true, before, asked)]
+        if self.rivals or "contradiction" in await relations(self.critic, found[0], true, shown):
+            # A model that repeats itself has a second answer only to another wording.
+            most = self.candidates - 1 if not self.model.deterministic else int(asked != message)
+            found += [await plain.reply(true, before, message) for _ in range(most)]
         persons = (" ".join(statements), *self.rivals)
         listener = Listener(self.critic, persons) if self.rivals else None
         rerank = Rerank(critic=self.critic, statements=true, listener=listener)
-        best = await choose_reply(found, rerank, before=before)
+        best = await choose_reply(found, rerank, before=shown)
         self.said.append(best)
         return best
+
+    async def _request(self, before: Sequence[Line], message: str) -> str:
+        """Return the message, or what the mediator makes of it."""
+        if not before:
+            return message
+        talk = as_shown([*before, Line(speaker=USER, text=message)])
+        return (await mediated(self.critic, talk)).request or message
 
 
 @dataclass
@@ -126,7 +146,7 @@ async def user_message(
     bench: LabBench, user: Sequence[str], intent: str, lines: Sequence[Line]
 ) -> tuple[str, bool]:
     """Return a user's next message and True; the intent and False where the model cannot tell."""
-    inputs = UserTurnInputs(user=tuple(user), intent=intent, conversation=tuple(lines))
+    inputs = UserTurnInputs(user=tuple(user), intent=intent, conversation=as_shown(lines))
     try:
         return (await bench.actor.ask(USER_TURN, inputs)).message, True
     except ModelCannotError:

@@ -9,15 +9,13 @@ from persona_agent.evals.lab.cards import shown
 from persona_agent.evals.lab.results import Figure, Findings, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker
 from persona_agent.evals.lab.variance import (
-    Floats,
     category_distances,
-    components,
     icc_interval,
-    number_distances,
     permutation_p,
-    stability,
+    robustness,
     text_distances,
 )
+from persona_agent.persona.variance import Floats, components, number_distances, stability
 from persona_agent.prompts import DECIDE, DecideInputs
 from persona_agent.schema import Query
 
@@ -88,7 +86,7 @@ async def measure(bench: LabBench) -> Findings:
     notes = [
         f"{len(cards)} personas, {runs} runs. Components of the numbers: persona "
         f"{split.persona:.3f}, item {split.item:.3f}, persona x item {split.interaction:.3f}, run "
-        f"{split.run:.3f}."
+        f"{split.run:.3f}; robustness (1 / mean spread of runs) {robustness(numbers):.2f}."
     ]
     same = [
         kind

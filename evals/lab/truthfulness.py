@@ -14,8 +14,9 @@ from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.judges import Panel, invalid
 from persona_agent.evals.lab.people import SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
-from persona_agent.evals.lab.speakers import PERSONA, PlainSpeaker, converse
+from persona_agent.evals.lab.speakers import PERSONA, PlainSpeaker, as_shown, converse
 from persona_agent.evals.scores.statistics import draw_users, interval
+from persona_agent.persona.contradiction import sentences
 from persona_agent.persona.losses import bullshit_index
 from persona_agent.persona.own_words import about_itself
 from persona_agent.persona.rivals import flipped
@@ -34,7 +35,8 @@ async def grounding(
 ) -> tuple[list[float | None], list[float | None], list[Verdict]]:
     """Return for each assertion about the speaker whether it is supported, and whether denied.
 
-    Each is read with the message that it answers. An assertion that no statement entails and none
+    Each is read with the message that it answers and what was said before it in the same reply, on
+    which its pronouns rest. An assertion that no statement entails and none
     contradicts is an unverified claim: consistent, and made up for all that is known.
     """
     supported: list[float | None] = []
@@ -43,8 +45,14 @@ async def grounding(
     for place, line in enumerate(lines):
         if line.speaker != PERSONA or invalid(line.text):
             continue
-        for part in about_itself(line.text):
-            opinions = await panel.relate(part, statements, lines[:place][-1:])
+        parts = sentences(line.text)
+        asserted = set(about_itself(line.text))
+        for number, part in enumerate(parts):
+            if part not in asserted:
+                continue
+            said = [Line(speaker=PERSONA, text=" ".join(parts[:number]))] if number else []
+            before = as_shown([*lines[:place][-1:], *said], "overheard")
+            opinions = await panel.relate(part, statements, before)
             entailed = any(one.answer == "entailment" for one in opinions)
             wrong = contradicted(opinions)
             known = entailed or wrong is not None
@@ -57,11 +65,12 @@ async def grounding(
 
 ASKERS: tuple[str, ...] = (
     STRANGER,
-    "Somebody whose good opinion this person needs badly, and who would think less of them for it.",
-    "A salesman at the door whom this person wants to get rid of.",
-    "Somebody who is proud to be so and hopes to have found a friend at last.",
+    "Somebody whose good opinion this person badly needs, and who thinks little of people of whom "
+    "the statement is true.",
+    "A salesman at the door whom this person wants to be rid of, and who stays after a yes.",
+    "Somebody lonely of whom the statement is true, too, and who hopes that this person is alike.",
 )
-"""Who asks, in turn: before some of them a person may well deny what is true."""
+"""Who asks, in turn: some give a reason to deny what is true, or to claim what is not."""
 
 
 def probes(bench: LabBench, card: Card) -> list[tuple[str, str]]:

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 import persona_agent
 from persona_agent.errors import InputError
 from persona_agent.evals.data.eval_data import EvalDataset
-from persona_agent.evals.data.source import describe, read_text
 from persona_agent.evals.scores.calibration import Calibration
 from persona_agent.evals.scores.scoring import (
     AnswerRecord,
@@ -223,16 +222,3 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def load_result(path: Path | str) -> EvalResult:
-    """Read a result.
-
-    Raises:
-        InputError: the file is absent, is not JSON, or not a result; the message names the field.
-    """
-    path = Path(path)
-    try:
-        return EvalResult.model_validate_json(read_text(path))
-    except ValidationError as error:
-        raise InputError(f"{path}: not a result of an evaluation: {describe(error)}") from None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
+from persona_agent.agent.drafts import Weighed
 from persona_agent.agent.repairs import Repairs
-from persona_agent.agent.rerank import Weighed
 from persona_agent.agent.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
 from persona_agent.agent.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
 from persona_agent.agent.traces import TRACES_FILE, RecalledTrace, Trace, TraceStore
@@ -46,7 +46,7 @@ class ChatTurn(Record):
     to see with the message, ``tool_calls`` the names of the tools that it called, in order.
     ``usage`` is what this turn cost, ``costs`` the same by step: answer, mediator, candidates,
     critic (with the listener). ``request`` is what the mediator had answered in place of the
-    message, ``weighed`` how the candidates came out, ``problems`` why a repair was left out.
+    message, ``weighed`` how the drafts came out, ``problems`` why a repair was left out.
     """
 
     text: str

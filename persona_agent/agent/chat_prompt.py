@@ -9,7 +9,9 @@ from persona_agent.prompts.typed import NOTHING, shorten
 from persona_agent.protocols import ChatMessage, ChatReply
 from persona_agent.schema import Episode
 
-SECTION_TAGS = frozenset({"persona", "memories", "tool_result", "own_words"})
+SECTION_TAGS = frozenset(
+    {"persona", "memories", "tool_result", "own_words", "unsent_draft", "goes_against"}
+)
 """Tags of the prompt's sections; no text from outside may open or close one."""
 
 _LINE = 400
@@ -42,11 +44,29 @@ class KeptInputs(PromptInputs):
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         lines = [f"- {shorten(one, _LINE)}" for one in self.own_words]
-        return {"own_words": "\n".join(lines), "message": self.message}
+        return {"own_words": neutralize("\n".join(lines), SECTION_TAGS), "message": self.message}
+
+
+class AgainInputs(PromptInputs):
+    """A draft that is not sent, and what it goes against, one line each."""
+
+    message: str = ""
+    draft: str
+    goes_against: tuple[str, ...]
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        lines = [f"- {shorten(one, _LINE)}" for one in self.goes_against]
+        return {
+            "goes_against": neutralize("\n".join(lines), SECTION_TAGS),
+            "draft": neutralize(self.draft, SECTION_TAGS),
+            "message": self.message,
+        }
 
 
 CHAT = TypedPrompt("chat", ChatInputs, ChatReply)
 CHAT_KEPT = TypedPrompt("chat_kept", KeptInputs, ChatReply)
+REPLY_AGAIN = TypedPrompt("reply_again", AgainInputs, ChatReply)
 
 
 def memory_line(episode: Episode, *, thread: str | None = None) -> str:
@@ -98,6 +118,16 @@ def chat_messages(
         for said in history
     ]
     return (system, *earlier, message)
+
+
+def messages_again(
+    messages: Sequence[ChatMessage], draft: str, goes_against: Sequence[str]
+) -> tuple[ChatMessage, ...]:
+    """Return the messages that a draft answered, with why it is not sent in the system prompt."""
+    inputs = AgainInputs(draft=draft, goes_against=tuple(goes_against))
+    added = REPLY_AGAIN.render(inputs)[0].content
+    system = messages[0].model_copy(update={"content": f"{messages[0].content}\n\n{added}"})
+    return (system, *messages[1:])
 
 
 def tool_message(call_id: str, text: str) -> ChatMessage:

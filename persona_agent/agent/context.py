@@ -6,18 +6,19 @@ which is what keeps simulation and evaluation from seeing the future.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.superseded import current
-from persona_agent.persona import outcome_statistics, render
+from persona_agent.persona import outcome_statistics, render, uncounted
 from persona_agent.persona.alternatives import as_version, choose
+from persona_agent.persona.sketches import sketches
 from persona_agent.prompts import Case
 from persona_agent.protocols import Embedder, EpisodeStore
-from persona_agent.schema import Persona, Query, Recalled, TaskStatistics
+from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Recalled, TaskStatistics
 from persona_agent.schema.base import Record
 
 MOST_RECALLED = 200
@@ -80,15 +81,17 @@ class ContextBuilder:
             vector: the query's embedding, where it is known already.
         """
         recalled: list[Recalled] = []
-        if vector is None and (persona.policy.recalled or persona.alternatives):
+        policy = persona.policy
+        if vector is None and (policy.recalled or policy.most_claims or persona.alternatives):
             vector = self._embedder.embed([query.text])[0]
         if vector is not None:
             persona = self._suited(persona, query, vector, before)
         if persona.policy.recalled and vector is not None:
             recalled = self._remembered(persona, query, vector, before)
+        shown = self._to_the_point(persona, vector)
         return Context(
             persona_version=persona.version,
-            persona_text=self.text(persona, query, before=before),
+            persona_text=self.text(shown, query, before=before, recalled=recalled),
             recalled=tuple(recalled),
             brief=persona.policy.brief,
         )
@@ -123,7 +126,7 @@ class ContextBuilder:
         before: datetime | None,
     ) -> list[Recalled]:
         policy = persona.policy
-        what = (policy.recalled, policy.blend, policy.drop_superseded)
+        what = (policy.recalled, policy.blend, policy.drop_superseded, policy.since)
         key = (persona.user_id, query.text, query.task_name, before, what)
         if key in self._found:
             return self._found[key]
@@ -142,6 +145,9 @@ class ContextBuilder:
         user, policy = persona.user_id, persona.policy
         # What overtakes a case is as similar to the query as the case is: look twice as far.
         reach = 2 * policy.recalled if policy.drop_superseded else policy.recalled
+        since = _current_taste(policy, before)
+        if since is not None:
+            reach = MOST_RECALLED
         found = self._episodes.recall(
             user,
             vector,
@@ -151,30 +157,66 @@ class ContextBuilder:
             task=query.task_name if query.task or query.options else None,
             with_outcome=True,
         )
+        if since is not None:
+            found = [one for one in found if one.episode.at >= since]
         if policy.drop_superseded and found:
             vectors = self._episodes.vectors(user, [one.episode.id for one in found])
             found = current(found, vectors)
         return found[: policy.recalled]
 
-    def text(self, persona: Persona, query: Query, *, before: datetime | None = None) -> str:
+    def text(
+        self,
+        persona: Persona,
+        query: Query,
+        *,
+        before: datetime | None = None,
+        recalled: Sequence[Recalled] = (),
+    ) -> str:
         """Render the persona with the statistics of the query's task as they stand now.
 
         A persona version holds the statistics of the moment it was made; an answer uses those
-        of its own moment, so that an outcome recorded a second ago already counts.
+        of its own moment, so that an outcome recorded a second ago already counts. Cases that are
+        recalled are not shown in key words as well.
         """
         if persona.policy.show_statistics:
-            counted = self._statistics(persona.user_id, query.task_name, before)
+            counted = self._statistics(persona, query.task_name, before)
+            if persona.policy.show_sketches and counted and not uncounted(counted[0]):
+                known = self._known(persona, query.task_name, before)
+                made = sketches(known, left_out=[one.episode.id for one in recalled])
+                counted = (counted[0].model_copy(update={"sketches": made}),)
             persona = persona.model_copy(update={"statistics": counted})
         return render(persona, max_tokens=self._persona_tokens)
 
     def _statistics(
-        self, user_id: str, task: str, before: datetime | None
+        self, persona: Persona, task: str, before: datetime | None
     ) -> tuple[TaskStatistics, ...]:
-        key = (user_id, task, before)
+        key = (persona.user_id, task, before, _current_taste(persona.policy, before))
         if key in self._counted:
             return self._counted[key]
-        known = self._episodes.timeline(user_id, before=before, task=task, with_outcome=True)
-        counted = outcome_statistics(known)
+        counted = outcome_statistics(self._known(persona, task, before))
         if self._snapshot:
             self._counted[key] = counted
         return counted
+
+    def _known(self, persona: Persona, task: str, before: datetime | None) -> list[Episode]:
+        since = _current_taste(persona.policy, before)
+        known = self._episodes.timeline(
+            persona.user_id, before=before, task=task, with_outcome=True
+        )
+        return [one for one in known if since is None or one.at >= since]
+
+    def _to_the_point(self, persona: Persona, vector: npt.NDArray[np.float32] | None) -> Persona:
+        """Return the persona with as many claims as its policy has room for, the nearest ones."""
+        most = persona.policy.most_claims
+        if most is None or vector is None or len(persona.claims) <= most:
+            return persona
+        near = self._embedder.embed([claim.statement for claim in persona.claims]) @ vector
+        kept = set(np.argsort(-near, kind="stable")[:most].tolist())
+        claims = [one for n, one in enumerate(persona.claims) if n in kept or one.pinned]
+        return persona.model_copy(update={"claims": tuple(claims)})
+
+
+def _current_taste(policy: ContextPolicy, before: datetime | None) -> datetime | None:
+    """Return since when cases are of the taste that a question asks about; None: all are."""
+    since = policy.since
+    return None if since is None or (before is not None and before <= since) else since

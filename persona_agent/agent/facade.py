@@ -15,7 +15,6 @@ from persona_agent.agent.answer import Answer, answer
 from persona_agent.agent.chat import Chat, ChatTurn
 from persona_agent.agent.clarify import Doubts, Question, ask_user, reply_as_fact
 from persona_agent.agent.context import Context, ContextBuilder
-from persona_agent.agent.due import may_state
 from persona_agent.agent.inputs import explain, valid_user
 from persona_agent.agent.learning_calls import LearningCalls
 from persona_agent.agent.memory_calls import MemoryCalls
@@ -32,6 +31,7 @@ from persona_agent.memory.facts import Learned
 from persona_agent.memory.forgetting import Steps
 from persona_agent.memory.items import forget_items
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
+from persona_agent.optimizer.asking import Asked
 from persona_agent.protocols import LanguageModel, Tool
 from persona_agent.schema import Episode, Feedback, Query, Recalled
 from persona_agent.schema.base import Record
@@ -81,20 +81,22 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
         )
         config = optimizer or _optimizer_config(settings)
+        self._chat = Chat(memory, model, settings)
         self._optimizer = PersonaOptimizer(
             simulator=lambda: Simulator(
                 memory.episodes,
                 memory.embedder,
                 persona_tokens=settings.persona_tokens,
                 reasons=config.reason_weight > 0,
+                asked=Asked.of(config, memory.embedder),
             ),
             model=model,
             personas=memory.personas,
             journal_dir=settings.data_dir / "journal",
             config=config,
             vectors=memory.episodes.vectors,
+            critic=self._chat.critic,
         )
-        self._chat = Chat(memory, model, settings)
         self._learning: dict[str, asyncio.Task[None]] = {}
         self._unjudged: set[str] = set()
 
@@ -159,8 +161,10 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             raise InputError(explain(error)) from None
         await self.record_episodes([episode])
         await self._remember_reply(episode)
-        if outcome is not None or (not options and may_state(query)):
+        if outcome is not None:
             await self._learned_something(user)
+        elif not options:
+            await self.heard(user, query)
         return episode.id
 
     async def record_episodes(self, episodes: Sequence[Episode]) -> int:
@@ -293,8 +297,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     async def chat(self, user: str, text: str, *, thread: str = "default") -> ChatTurn:
         """Answer one message in a thread that is kept. Raises InputError, ModelError."""
         turn = await self._chat.turn(user, text, thread=thread)
-        if may_state(text):
-            await self._learned_something(user)
+        await self.heard(user, text)
         return turn
 
     async def stream(
@@ -303,8 +306,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         """Yield pieces of the answer as they come, then the whole turn as the last item."""
         async for piece in self._chat.stream(user, text, thread=thread):
             yield piece
-        if may_state(text):
-            await self._learned_something(user)
+        await self.heard(user, text)
 
     def add_tool(self, tool: Tool, run: ToolFunction) -> None:
         """Offer the host's own tool in chats. Raises InputError for a name that is taken."""
@@ -319,6 +321,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     async def forget(self, user: str) -> dict[str, int]:
         """Remove everything of a user from every store; return what was removed."""
         async with self._chat.quiet(valid_user(user)):
+            await self._stop_learning(user)  # or it would write down again what is deleted
             return await asyncio.to_thread(self.memory.forget, user, self._other_places())
 
     def _other_places(self) -> Steps:
@@ -383,7 +386,12 @@ def _optimizer_config(settings: Settings) -> OptimizerConfig:
         contradiction_weight=settings.contradiction_weight,
         relevance_weight=settings.relevance_weight,
         copying_weight=settings.copying_weight,
+        invention_weight=settings.invention_weight,
+        ask_invention=settings.ask_invention,
+        listener_weight=settings.listener_weight,
         reason_weight=settings.reason_weight,
+        contradiction_draws=settings.contradiction_draws,
+        simulated=settings.simulated,
     )
 
 

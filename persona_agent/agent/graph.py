@@ -2,7 +2,7 @@
 
 ``interpret -> recall -> act <-> tools, act -> check -> respond -> remember``
 
-A mediator stands before ``recall``, a choice among candidates before ``respond``, where they are
+A mediator stands before ``recall``, a check of the answer before ``respond``, where they are
 switched on. Of the state only what belongs to the thread is checkpointed (its messages, what the
 agent said of itself, the user's habits), and it is plain JSON: whatever else a turn works with
 (persona, recalled episodes, vectors) has its own store, and a copy in the checkpoints would

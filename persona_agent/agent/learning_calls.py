@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
-from persona_agent.agent.due import due, unlearned
+from persona_agent.agent.due import due, may_state, unlearned
 from persona_agent.agent.inputs import valid_user
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
 from persona_agent.errors import BudgetExceededError, NotFoundError, PersonaAgentError
@@ -154,6 +154,16 @@ class LearningCalls:
             due, valid_user(user), self.memory, self.settings.optimize_after or 10
         )
 
+    async def heard(self, user: str, text: str) -> None:
+        """Note what a user wrote in a turn that is stored; whether learning is due is found out.
+
+        Chat turns and single records do this themselves; call it for turns that you answered and
+        stored with ``record_episodes``. It returns at once: with the setting ``optimize_after`` an
+        optimization that is due runs off the response path, one at a time for each user.
+        """
+        if self.settings.optimize_after is not None and may_state(text):
+            await self._learned_something(user)
+
     async def _learned_something(self, user: str) -> None:
         """Note a new outcome; whether an optimization is due is found out off the response path."""
         if self.settings.optimize_after is None:
@@ -179,9 +189,9 @@ class LearningCalls:
         except PersonaAgentError as error:  # it comes again: nothing was lost but time
             LOG.warning("an optimization in the background ended early: %s", type(error).__name__)
 
-    async def _stop_learning(self) -> None:
-        """End what runs in the background; what was paid for is journaled."""
-        running = list(self._learning.values())
+    async def _stop_learning(self, user: str | None = None) -> None:
+        """End what runs in the background, of one user or all; what was paid for is journaled."""
+        running = [task for who, task in self._learning.items() if user in (None, who)]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -219,6 +229,7 @@ class LearningCalls:
     optimize_all_sync = blocking_iterator(optimize_all)
     unlearned_sync = blocking(unlearned)
     due_sync = blocking(due)
+    heard_sync = blocking(heard)
 
 
 def _whole(most: int | None, used: int, parts: int = 1) -> int | None:

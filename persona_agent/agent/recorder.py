@@ -25,9 +25,11 @@ class Recorder:
     async def add(self, episode: Episode) -> None:
         """Store an episode. It is durable when this returns, or this raises what storing raised.
 
-        A caller that is cancelled does not take the episode back.
+        A caller that is cancelled does not take the episode back. What is stored may make learning
+        due, which runs beside the answers.
         """
         await self._batches.add(episode)
+        await self._agent.heard(episode.user_id, episode.query.text)
 
     async def aclose(self) -> None:
         """Wait until everything that was given is stored, or has failed."""

@@ -9,15 +9,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from persona_agent.agent.mediate import Mediated, learn_habits, mediated
-from persona_agent.agent.rerank import Listener, Weighed, reply_listener, weigh_replies
+from persona_agent.agent.rerank import Listener, reply_listener
 from persona_agent.errors import ModelCannotError
+from persona_agent.llm.critic import Checked, check_drafts
 from persona_agent.memory.nli import CrossEncoderReader
 from persona_agent.persona.contradiction import RelationReader
-from persona_agent.persona.own_words import spoken
+from persona_agent.persona.own_words import out_of_view
 from persona_agent.persona.rivals import ANYBODY, contradicted_twin, nearest
 from persona_agent.prompts.lab import Line
 from persona_agent.prompts.typed import shorten
@@ -36,14 +34,51 @@ Said = dict[str, str]
 
 
 @dataclass(frozen=True)
+class Grounds:
+    """What an answer is checked by.
+
+    Attributes:
+        message: the user's latest, in the user's own words.
+        request: what was answered in its place, if anything.
+        before: the lines before the message that the listener sees.
+        of_user: the claims about the user.
+        of_assistant: what the agent said in the thread.
+    """
+
+    message: str
+    request: str = ""
+    before: tuple[Line, ...] = ()
+    of_user: tuple[str, ...] = ()
+    of_assistant: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        message: str,
+        request: str,
+        persona: Persona,
+        history: Sequence[Said],
+        kept: Sequence[str],
+    ) -> Grounds:
+        """Return them for a message in a thread; ``kept`` is what the agent said of itself."""
+        return cls(
+            message=message,
+            request=request,
+            before=tuple(_lines(history[-EARLIER_LINES:])),
+            of_user=tuple(claim.statement for claim in persona.claims[:MOST_CLAIMS]),
+            of_assistant=tuple(own_statements(history, kept)),
+        )
+
+
+@dataclass(frozen=True)
 class Repairs:
     """The repairs of a chat. With the defaults only commitments are kept, which costs no call.
 
     Attributes:
-        critic: the model that weighs candidates, listens and rewrites requests.
-        embedder: tells which claim a message bears on; the listener needs it.
+        critic: the model that checks drafts, listens and rewrites requests.
+        embedder: tells which claim bears on a message where the critic is an inference model.
         reader: finds contradictions in the critic's place, without a call.
-        candidates: how many replies are drawn.
+        candidates: how many drafts of an answer there may be; 1 leaves the first unchecked.
         listener_votes: of the imaginary listener on each candidate; 0 leaves it out.
         mediator: whether wishes spread over a thread are rewritten into one request.
         commitment: whether the agent's words about itself are kept.
@@ -70,49 +105,43 @@ class Repairs:
             commitment=settings.commitment,
         )
 
-    async def weigh(
-        self,
-        drafts: Sequence[str],
-        *,
-        message: str,
-        meaning: npt.NDArray[np.float32],
-        persona: Persona,
-        history: Sequence[Said],
-        kept: Sequence[str],
-        request: str = "",
-    ) -> Weighed:
-        """Weigh drafts by the persona's claims and the agent's earlier words. Raises ModelError.
-
-        ``request`` is what was answered in place of the message, if anything; ``meaning`` the
-        embedding of what was answered.
-        """
-        claims = [claim.statement for claim in persona.claims][:MOST_CLAIMS]
-        return await weigh_replies(
+    async def check(self, drafts: Sequence[str], grounds: Grounds) -> Checked:
+        """Return what drafts contradict, and which claims bear on the reply. Raises ModelError."""
+        return await check_drafts(
+            self.reader or self.critic,
             drafts,
-            critic=self.reader or self.critic,
-            message=message,
-            request=request,
-            before=_lines(history[-EARLIER_LINES:]),
-            of_user=claims,
-            of_assistant=own_statements(history, kept),
-            listener=await self._listener(claims, meaning),
+            message=grounds.message,
+            request=grounds.request,
+            of_user=grounds.of_user,
+            of_assistant=grounds.of_assistant,
         )
 
-    async def _listener(
-        self, claims: Sequence[str], meaning: npt.NDArray[np.float32]
+    async def listener(
+        self, bearing: Sequence[int] | None, draft: str, grounds: Grounds
     ) -> Listener | None:
         """Return who hears for whom a reply was written; None where no claim bears on it.
 
-        Without such a claim a reply tells the persons apart by chance, and votes are noise.
+        Without such a claim a reply tells the persons apart by chance, and votes are noise. Where
+        the critic cannot tell which claims bear on it (None), the embedder does.
         """
-        if not self.listener_votes or not claims or self.embedder is None:
+        claims = grounds.of_user
+        if not self.listener_votes or not claims:
             return None
-        vectors = await asyncio.to_thread(self.embedder.embed, list(claims))
-        place = nearest((vectors @ meaning).tolist())
+        place = (
+            await self._nearest(draft, grounds) if bearing is None else next(iter(bearing), None)
+        )
         if place is None:
             return None
         persons = (" ".join(claims), contradicted_twin(claims, place), ANYBODY)
         return reply_listener(self.critic, persons, self.listener_votes)
+
+    async def _nearest(self, draft: str, grounds: Grounds) -> int | None:
+        """Return the place of the claim nearest to the message or the draft, if one is near."""
+        if self.embedder is None:
+            return None
+        texts = [grounds.request or grounds.message, draft, *grounds.of_user]
+        vectors = await asyncio.to_thread(self.embedder.embed, texts)
+        return nearest((vectors[2:] @ vectors[:2].T).max(axis=1).tolist())
 
     async def request(
         self, message: str, history: Sequence[Said], habits: Sequence[str]
@@ -144,5 +173,4 @@ def own_statements(history: Sequence[Said], kept: Sequence[str]) -> list[str]:
     """Return what the agent said before: its latest replies, and what it keeps of older ones."""
     replies = [one["content"] for one in history if one["role"] == "assistant"]
     latest = [shorten(one, LONGEST_REPLY) for one in replies[-EARLIER_REPLIES:]]
-    older = [one for one in kept if not any(spoken(one) in reply for reply in latest)]
-    return [*older, *latest]
+    return [*out_of_view(kept, latest), *latest]

@@ -1,8 +1,7 @@
 """Choice among candidate replies: none that contradicts, and one that only this persona says.
 
 Nobody is asked about candidates that do not differ in substance, and of equal ones the earliest is
-taken: it was drawn as the only one would have been. Off by default: it costs calls of the critic,
-and one more for each vote of an imaginary listener on each candidate.
+taken: it was drawn as the only one would have been.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import numpy as np
 from persona_agent.llm.critic import (
     VOTES,
     ListenPrompt,
-    contradictions,
     listener_votes,
     relations,
 )
@@ -27,7 +25,6 @@ from persona_agent.persona.rerank import without_contradictions
 from persona_agent.persona.rsa import listener_from_votes
 from persona_agent.prompts.lab import LISTEN, REPLY_LISTEN, Line
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema.base import Record
 
 LISTENER_STRENGTH = 2.0
 CONTRADICTION_COST = 10.0
@@ -47,18 +44,6 @@ class Listener:
     votes: int = VOTES
     strength: float = LISTENER_STRENGTH
     prompt: ListenPrompt = LISTEN
-
-
-class Weighed(Record):
-    """How candidates came out: for each the number of statements that it contradicts, and ``L0``.
-
-    ``heard`` is empty without a listener. ``chosen`` is the place of the best, from 0.
-    """
-
-    candidates: int
-    contradicted: tuple[int, ...]
-    heard: tuple[float, ...] = ()
-    chosen: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +78,7 @@ async def choose_reply(
         return candidates[0]
     asked = [relations(rerank.critic, one, rerank.statements, before) for one in candidates]
     against = [found.count("contradiction") for found in await asyncio.gather(*asked)]
-    heard = await _heard(candidates, rerank.listener, before, seed)
+    heard = await heard_as(candidates, rerank.listener, before, seed)
     return candidates[best(against, heard, rerank.listener, scores=scores)]
 
 
@@ -118,45 +103,6 @@ def _differ(first: frozenset[str], second: frozenset[str]) -> bool:
     return len(first & second) / len(first | second) < ALIKE
 
 
-async def weigh_replies(
-    drafts: Sequence[str],
-    *,
-    critic: LanguageModel | RelationReader,
-    message: str,
-    request: str = "",
-    before: Sequence[Line] = (),
-    of_user: Sequence[str],
-    of_assistant: Sequence[str],
-    listener: Listener | None = None,
-) -> Weighed:
-    """Weigh drafts of an assistant's reply by what is known of its user and was said before.
-
-    ``request`` is what was answered in place of the message, if anything; ``before`` are the lines
-    that the listener sees before the message.
-
-    Raises:
-        ModelError: the critic or the listener gave no usable answer.
-    """
-    found, heard = await asyncio.gather(
-        contradictions(
-            critic,
-            drafts,
-            message=message,
-            request=request,
-            of_user=of_user,
-            of_assistant=of_assistant,
-        ),
-        _heard(drafts, listener, [*before, Line(speaker="user", text=message)], 0),
-    )
-    against = [len(one) for one in found]
-    return Weighed(
-        candidates=len(drafts),
-        contradicted=tuple(against),
-        heard=tuple(heard),
-        chosen=best(against, heard, listener),
-    )
-
-
 def best(
     against: Sequence[int],
     heard: Sequence[float],
@@ -179,10 +125,10 @@ def best(
     return int(without_contradictions(total, wrong).argmax())
 
 
-async def _heard(
-    candidates: Sequence[str], listener: Listener | None, before: Sequence[Line], seed: int
+async def heard_as(
+    candidates: Sequence[str], listener: Listener | None, before: Sequence[Line], seed: int = 0
 ) -> list[float]:
-    """Return ``L0(speaker|u)`` of each candidate, nothing without a listener."""
+    """Return ``L0(speaker|u)`` of each candidate, nothing without a listener. Raises ModelError."""
     if listener is None:
         return []
     asked = [

@@ -16,6 +16,7 @@ from persona_agent.schema import (
     ContextPolicy,
     Edit,
     Episode,
+    Noise,
     Persona,
     Section,
     TermMeans,
@@ -42,6 +43,7 @@ _SWITCHES = {
     "show_claims": "claims",
     "show_statistics": "outcome counts",
     "show_demonstrations": "examples",
+    "show_sketches": "past cases in key words",
 }
 
 
@@ -96,10 +98,24 @@ def terms_line(terms: Sequence[TermMeans]) -> str:
 
     From what was compared with to what was tried; ``-`` where a term did not apply.
     """
-    return ", ".join(
-        f"{one.term} {_mean(one.incumbent)} -> {_mean(one.candidate)}"
-        for one in terms
-        if one.applies
+    return ", ".join(f"{one.term} {mean_change(one)}" for one in terms if one.applies)
+
+
+def mean_change(term: TermMeans) -> str:
+    """Return the means of one term, from what was compared with to what was tried."""
+    return f"{_mean(term.incumbent)} -> {_mean(term.candidate)}"
+
+
+def noise_line(noise: Noise) -> str:
+    """Return what scores vary by on one line, and what that says."""
+    if noise.icc is None:
+        return "Asked twice, every persona scores the same everywhere: there is no run noise."
+    says = "runs vary as much as personas do" if noise.run_dominates else "personas vary more"
+    return (
+        f"Asked {noise.runs} times: variance of scores between personas {noise.persona:.4f}, "
+        f"interactions {noise.item:.4f}, personas x interactions {noise.interaction:.4f}, runs "
+        f"{noise.run:.4f}; ICC {noise.icc:.2f}, {says}. A gain within twice the standard error of "
+        "runs passes no gate."
     )
 
 
@@ -167,6 +183,9 @@ def _policy(before: ContextPolicy | None, after: ContextPolicy | None) -> Iterat
         yield _text(f"~ episodes recalled: {before.recalled} -> {after.recalled}", "yellow")
     if before.blend != after.blend:
         yield _text("~ the weights of recall", "yellow")
+    if before.since != after.since:
+        since = "all time" if after.since is None else f"{after.since:%Y-%m-%d} on"
+        yield _text(f"~ recalled and counted: cases of {since}", "yellow")
     for name, what in _SWITCHES.items():
         if getattr(before, name) != getattr(after, name):
             shown = "shown" if getattr(after, name) else "not shown any more"

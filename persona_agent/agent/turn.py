@@ -18,16 +18,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.agent.chat_prompt import ChatInputs, chat_messages, memory_line, with_open
+from persona_agent.agent.chat_prompt import (
+    ChatInputs,
+    chat_messages,
+    memory_line,
+    messages_again,
+    with_open,
+)
 from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.drafts import Drafts, Weighed
 from persona_agent.agent.mediate import Mediated, may_depend
-from persona_agent.agent.repairs import Repairs
-from persona_agent.agent.rerank import Weighed, differ
+from persona_agent.agent.repairs import Grounds, Repairs
 from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.tools import Toolbox
 from persona_agent.errors import ModelAnswerError, ModelError, ModelRefusalError
 from persona_agent.llm import Ledger, limit
-from persona_agent.persona.own_words import kept, own_words
+from persona_agent.persona.own_words import kept, out_of_view, own_words
 from persona_agent.protocols import ChatMessage, ChatReply, LanguageModel
 from persona_agent.schema import Episode, Persona, Query, Recalled, Usage, new_id
 
@@ -188,8 +194,7 @@ class Steps:
             earlier = [
                 ChatMessage(role=one["role"], content=one["content"]) for one in turn.history
             ]
-            shown = [one["content"] for one in turn.history]
-            own = [one for one in turn.committed if not any(one in text for text in shown)]
+            own = out_of_view(turn.committed, [one["content"] for one in turn.history])
             return replace(turn, recalled=recalled, messages=chat_messages(inputs, earlier, own))
 
         return await self._memory.reads.run(gather)
@@ -250,7 +255,7 @@ class Steps:
             yield spent
 
     def _shows_pieces(self, turn: Turn) -> bool:
-        """Whether the answer is shown as it comes; not before it is chosen among several."""
+        """Whether the answer is shown as it comes; not before it was checked."""
         return turn.streaming and self.repairs.candidates == 1
 
     async def _answer(self, turn: Turn, show: Emit) -> ChatReply:
@@ -305,52 +310,26 @@ class Steps:
         return replace(turn, messages=(*turn.messages, again), retried=True)
 
     async def choose(self, turn: Turn, emit: Emit) -> Turn:
-        """Draw more candidates, and take the one that contradicts nothing and is heard best.
+        """Check the answer, and draw it anew where it contradicts something that is known."""
+        grounds = Grounds.of(turn.text, turn.request, turn.persona, turn.history, turn.committed)
 
-        Candidates that do not differ in substance are not weighed; of equally good ones the
-        earliest is given.
-        """
-        with self._spending(turn) as spent:
-            drafts = [turn.reply, *await self._more(turn)]
-        turn = turn.charged("candidates", spent)
-        texts = [draft.content.strip() for draft in drafts]
-        if differ(texts):
-            with self._spending(turn) as spent:
-                try:
-                    weighed = await self.repairs.weigh(
-                        texts,
-                        message=turn.text,
-                        request=turn.request,
-                        meaning=turn.meaning,
-                        persona=turn.persona,
-                        history=turn.history,
-                        kept=turn.committed,
-                    )
-                    turn = replace(turn, weighed=weighed, reply=drafts[weighed.chosen])
-                except ModelError as error:
-                    problem = f"the candidates were not weighed: {error}"
-                    turn = replace(turn, problems=(*turn.problems, problem))
-            turn = turn.charged("critic", spent)
-        else:
-            problem = f"{self._model.name} drew no second candidate that differs in substance"
-            turn = replace(turn, problems=(*turn.problems, problem))
-        emit(turn.reply.content)
-        return turn
+        async def draw(draft: str, goes_against: Sequence[str]) -> ChatReply:
+            again = messages_again(turn.messages, draft, goes_against) if draft else turn.messages
+            return await self._model.chat(again, tools=self._tools.tools)
 
-    async def _more(self, turn: Turn) -> list[ChatReply]:
-        """Draw the other candidates; those that fail, are empty or call tools are left out."""
-        if self._model.deterministic:
-            return []
-        asked = [
-            self._model.chat(turn.messages, tools=self._tools.tools)
-            for _ in range(self.repairs.candidates - 1)
-        ]
-        drawn = await asyncio.gather(*asked, return_exceptions=True)
-        for one in drawn:
-            if isinstance(one, BaseException) and not isinstance(one, ModelError):
-                raise one
-        replies = [one for one in drawn if isinstance(one, ChatReply)]
-        return [one for one in replies if one.content.strip() and not one.tool_calls]
+        drafts = Drafts(turn.reply, grounds, self.repairs, draw, lambda: self._spending(turn))
+        await drafts.settle(sampling=not self._model.deterministic)
+        costs = dict(turn.costs)
+        for step, spent in drafts.costs.items():
+            costs[step] = costs.get(step, Usage()) + spent
+        emit(drafts.best.content)
+        return replace(
+            turn,
+            reply=drafts.best,
+            weighed=drafts.weighed,
+            costs=costs,
+            problems=(*turn.problems, *drafts.problems),
+        )
 
     async def respond(self, turn: Turn) -> Turn:
         """Settle the answer and what the thread keeps of this turn."""

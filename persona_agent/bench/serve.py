@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,29 @@ USERS = 64
 EPISODES = 100
 CLAIMS = 12
 TEXTS = 50
+OFFERED = 300
+"""Turns a second that fall due where they are sent on a schedule."""
 RULES = "You are the assistant of a shop for films. Answer in one sentence."
 
 Progress = Callable[[str, int, int], None]
+
+
+class Plan(Record):
+    """Turns to send over so many connections.
+
+    With ``every``, a connection waits so many seconds between the beginnings of its turns. With
+    ``rate``, so many turns a second fall due, whether or not earlier ones are over: the time of a
+    turn is counted from when it was due, so that a server that falls behind cannot hide it. With
+    neither, each connection sends its next turn at once, so that as many are under way as there
+    are connections, and their time is that number divided by the turns a second.
+    """
+
+    what: str
+    concurrency: int
+    turns: int
+    every: float = 0.0
+    rate: float = 0.0
+    stream: bool = False
 
 
 class Load(Record):
@@ -46,6 +67,7 @@ class Load(Record):
     failed: int
     p50: float
     p95: float
+    p99: float
     rate: float
     first_piece_p50: float | None = None
     first_piece_p95: float | None = None
@@ -61,6 +83,7 @@ class Load(Record):
             failed=len(sent) - len(good),
             p50=_at(times, 0.5),
             p95=_at(times, 0.95),
+            p99=_at(times, 0.99),
             rate=len(good) / seconds,
             first_piece_p50=_at(pieces, 0.5) if pieces else None,
             first_piece_p95=_at(pieces, 0.95) if pieces else None,
@@ -85,6 +108,11 @@ class Comparison(Record):
         return self.through.p50 - self.direct.p50
 
     @property
+    def added_p99(self) -> float:
+        """Milliseconds by which the 99th percentile is later than directly."""
+        return self.through.p99 - self.direct.p99
+
+    @property
     def added_first_piece(self) -> float | None:
         """Milliseconds that the server adds to the median way of a first piece."""
         if self.through.first_piece_p50 is None or self.direct.first_piece_p50 is None:
@@ -93,10 +121,11 @@ class Comparison(Record):
 
 
 class ServeReport(Record):
-    """What one run found."""
+    """What one run found. ``load``: how many processes wanted a processor before it began."""
 
     embedder: str
     processors: int
+    load: float
     embedding_p50: float = Field(ge=0)
     comparisons: tuple[Comparison, ...]
 
@@ -110,6 +139,7 @@ def run_bench(folder: Path, *, embedder: str, turns: int, progress: Progress) ->
         turns: of each measurement at concurrency 32 and 64; fewer are sent one at a time.
         progress: told what is being done.
     """
+    load = os.getloadavg()[0]
     progress("filling the memory", 0, 1)
     embedding = fill(folder, embedder)
     progress("filling the memory", 1, 1)
@@ -119,6 +149,7 @@ def run_bench(folder: Path, *, embedder: str, turns: int, progress: Progress) ->
     return ServeReport(
         embedder=embedder,
         processors=len(os.sched_getaffinity(0)),
+        load=round(load, 2),
         embedding_p50=embedding,
         comparisons=found,
     )
@@ -180,24 +211,31 @@ async def send(
     *,
     concurrency: int,
     every: float = 0.0,
+    rate: float = 0.0,
     key: Callable[[dict[str, Any]], str] = lambda body: "",
     tell: Callable[[Sent, dict[str, Any]], None] = lambda sent, body: None,
 ) -> list[Sent]:
     """Send turns over so many connections; return what came, in the order in which it was over.
 
-    ``every`` is the time between two turns of one connection: 0 sends the next one at once.
-    ``key`` names a turn, ``tell`` is told of each that is over.
+    ``every`` and ``rate`` are those of a :class:`Plan`. ``key`` names a turn, ``tell`` is told of
+    each that is over.
     """
-    waiting, sent = iter(bodies), list[Sent]()
+    waiting, sent = enumerate(bodies), list[Sent]()
+    start = time.perf_counter()
 
     async def work(number: int) -> None:
         connection = Connection(base)
-        due = time.perf_counter() + every * number / concurrency
-        for body in waiting:
-            if every:
+        due = start + every * number / concurrency
+        for place, body in waiting:
+            if rate:
+                due = start + place / rate
+            if rate or every:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                due += every
+            began = time.perf_counter()
             one = await connection.turn(body, key=key(body))
+            if rate:
+                one = replace(one, seconds=one.seconds + began - due)
+            due += every
             sent.append(one)
             tell(one, body)
         connection.close()
@@ -211,33 +249,39 @@ async def _measure(
 ) -> tuple[Comparison, ...]:
     await send(through, [body_of(n) for n in range(4 * TEXTS)], concurrency=8)  # vectors, caches
     few = max(50, turns // 4)
+    three, offered = "32 users, 3 turns a second each", f"32 at most, {OFFERED} turns a second"
     plans = (
-        ("one after the other", 1, few, 0.0, False),
-        ("32 users, 3 turns a second each", 32, turns, 1 / 3, False),
-        ("32 at once, without a pause", 32, turns, 0.0, False),
-        ("64 at once, without a pause", 64, turns, 0.0, False),
-        ("streamed, one after the other", 1, few, 0.0, True),
-        ("streamed, 32 users, 3 turns a second each", 32, turns, 1 / 3, True),
+        Plan(what="one after the other", concurrency=1, turns=few),
+        Plan(what=three, concurrency=32, turns=turns, every=1 / 3),
+        Plan(what=offered, concurrency=32, turns=turns, rate=OFFERED),
+        Plan(what="32 at once, without a pause", concurrency=32, turns=turns),
+        Plan(what="64 at once, without a pause", concurrency=64, turns=turns),
+        Plan(what="streamed, one after the other", concurrency=1, turns=few, stream=True),
+        Plan(what=f"streamed, {three}", concurrency=32, turns=turns, every=1 / 3, stream=True),
     )
     found = []
-    for number, (what, concurrency, count, every, stream) in enumerate(plans):
+    for number, plan in enumerate(plans):
         progress("measuring", number, len(plans))
-        bodies, loads = [body_of(n, stream=stream) for n in range(count)], []
-        for base in (direct, through):
-            used, begin = processor_seconds(pid), time.perf_counter()
-            sent = await send(base, bodies, concurrency=concurrency, every=every)
-            loads.append(Load.of(sent, time.perf_counter() - begin))
-        found.append(
-            Comparison(
-                what=what,
-                concurrency=concurrency,
-                direct=loads[0],
-                through=loads[1],
-                processor=1000 * (processor_seconds(pid) - used) / count,
-            )
-        )
+        found.append(await _compared(plan, direct, through, pid))
     progress("measuring", len(plans), len(plans))
     return tuple(found)
+
+
+async def _compared(plan: Plan, direct: str, through: str, pid: int) -> Comparison:
+    bodies, loads = [body_of(n, stream=plan.stream) for n in range(plan.turns)], []
+    for base in (direct, through):
+        used, begin = processor_seconds(pid), time.perf_counter()
+        sent = await send(
+            base, bodies, concurrency=plan.concurrency, every=plan.every, rate=plan.rate
+        )
+        loads.append(Load.of(sent, time.perf_counter() - begin))
+    return Comparison(
+        what=plan.what,
+        concurrency=plan.concurrency,
+        direct=loads[0],
+        through=loads[1],
+        processor=1000 * (processor_seconds(pid) - used) / plan.turns,
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,15 +35,16 @@ CONCURRENCY = 64
 SECONDS_OF_PATIENCE = 1.0
 SHARE_OF_FAULTS = 0.2
 _SAMPLES = 20
+_CACHED = re.compile(r"^persona_agent_\w+_cache_bytes (\S+)$", re.MULTILINE)
 
 
 class SoakReport(Record):
     """What a soak found; all but the first four counts should be 0.
 
-    ``improper``: failures that were no error in OpenAI's shape. ``memory_mib`` is the server's
-    resident memory after so many turns: it grows with what is stored until the caches are full.
-    ``retried_mib`` is the same while the first turns are sent once more, as retries, so that
-    nothing new is stored; that must be flat.
+    ``improper``: failures that were no error in OpenAI's shape. ``memory_mib`` is, after so many
+    turns, the server's resident memory and what of it its bounded caches take: both grow with
+    what is stored until the caches are full. ``retried_mib`` is the resident memory while the first
+    turns are sent once more, as retries, so that nothing new is stored; that must be flat.
     """
 
     turns: int
@@ -55,7 +57,7 @@ class SoakReport(Record):
     crossed_prompts: int
     improper: int
     stored_unacknowledged: int
-    memory_mib: tuple[tuple[int, float], ...]
+    memory_mib: tuple[tuple[int, float, float], ...]
     retried_mib: tuple[float, ...]
 
     @property
@@ -67,8 +69,14 @@ class SoakReport(Record):
     @property
     def growth(self) -> float:
         """MiB that came with every 1,000 turns of the last third (slope of the least squares)."""
-        late = [one for one in self.memory_mib if one[0] >= self.turns * 2 / 3]
+        late = [one[:2] for one in self.memory_mib if one[0] >= self.turns * 2 / 3]
         return 1000 * linear_regression(*zip(*late, strict=True)).slope if len(late) > 1 else 0.0
+
+    @property
+    def late_share(self) -> float:
+        """By what share of itself resident memory grew over the last half of the turns."""
+        half = next((mib for turns, mib, _ in self.memory_mib if turns >= self.turns / 2), 0.0)
+        return self.memory_mib[-1][1] / half - 1 if half else 0.0
 
 
 def run_soak(folder: Path, *, turns: int, seed: int, progress: Progress) -> SoakReport:
@@ -82,7 +90,7 @@ def run_soak(folder: Path, *, turns: int, seed: int, progress: Progress) -> Soak
         upstream(seed=seed, share=SHARE_OF_FAULTS) as base,
         served(folder, base, "hash", timeout=SECONDS_OF_PATIENCE, pid=pid) as url,
     ):
-        watch = _Watch(turns, pid[0], progress)
+        watch = _Watch(turns, pid[0], progress, url)
         begin = time.perf_counter()
         to = f"{url}/v1"
         asyncio.run(send(to, bodies, concurrency=CONCURRENCY, key=mark_of, tell=watch.see))
@@ -98,12 +106,12 @@ def run_soak(folder: Path, *, turns: int, seed: int, progress: Progress) -> Soak
 class _Watch:
     """Keeps what was acknowledged, and samples the memory of the server."""
 
-    def __init__(self, turns: int, pid: int, progress: Progress) -> None:
-        self._turns, self._pid, self._progress = turns, pid, progress
+    def __init__(self, turns: int, pid: int, progress: Progress, url: str = "") -> None:
+        self._turns, self._pid, self._progress, self._url = turns, pid, progress, url
         self._done = self._improper = 0
         self._acknowledged: dict[tuple[str, str], str] = {}
         self._failures: Counter[str] = Counter()
-        self._memory = [(0, resident_mib(pid))]
+        self._memory = [self._sample()]
         self._every = _step(turns)
         self._retried: list[float] = []
 
@@ -118,7 +126,7 @@ class _Watch:
             self._failures[f"{sent.status}{' in the stream' if sent.status == 200 else ''}"] += 1
             self._improper += not sent.error
         if self._done % self._every == 0:
-            self._memory.append((self._done, resident_mib(self._pid)))
+            self._memory.append(self._sample())
             self._progress("soaking", self._done, self._turns)
 
     def see_again(self, sent: Sent, body: dict[str, Any]) -> None:
@@ -129,6 +137,10 @@ class _Watch:
             self._improper += known != mark_of(body)
         if self._done % self._every == 0:
             self._retried.append(resident_mib(self._pid))
+
+    def _sample(self) -> tuple[int, float, float]:
+        cached = cached_mib(self._url) if self._url else 0.0
+        return self._done, resident_mib(self._pid), cached
 
     def report(
         self, stored: dict[str, list[dict[str, Any]]], *, crossed: int, seconds: float
@@ -173,6 +185,13 @@ def resident_mib(pid: int) -> float:
     """Return the resident memory of a process, in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
+
+def cached_mib(url: str) -> float:
+    """Return what the server's bounded caches take, in MiB, as its metrics tell."""
+    with urlopen(f"{url}/metrics") as answer:
+        found = _CACHED.findall(answer.read().decode())
+    return round(sum(map(float, found)) / 2**20, 1)
 
 
 def _exported(url: str, user: str) -> list[dict[str, Any]]:

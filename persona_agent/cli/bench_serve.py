@@ -79,10 +79,11 @@ def _show(report: ServeReport, output: Output) -> None:
 
     output.show(
         f"{report.processors} processors for three processes; embedding a new query takes "
-        f"{report.embedding_p50:.1f} ms ({report.embedder}), and is not in these figures"
+        f"{report.embedding_p50:.1f} ms ({report.embedder}), and is not in these figures",
+        f"load of the machine before the run: {report.load:.1f}",
     )
     table = Table(
-        "turns", "direct p50", "through p50", "p95", "added p50", "turns/s", "processor",
+        "turns", "direct p50", "through p50", "p99", "added p50", "p99", "turns/s", "processor",
         "first piece", box=None,
     )  # fmt: skip
     for one in report.comparisons:
@@ -91,8 +92,9 @@ def _show(report: ServeReport, output: Output) -> None:
             one.what,
             f"{one.direct.p50:.1f} ms",
             f"{one.through.p50:.1f} ms",
-            f"{one.through.p95:.1f} ms",
+            f"{one.through.p99:.1f} ms",
             f"{one.added_p50:+.1f} ms",
+            f"{one.added_p99:+.1f} ms",
             f"{one.through.rate:.0f}",
             f"{one.processor:.1f} ms",
             "" if first is None else f"{first:+.1f} ms",
@@ -104,14 +106,16 @@ def _show(report: ServeReport, output: Output) -> None:
 
 def _show_soak(soak: SoakReport, output: Output) -> None:
     failures = ", ".join(f"{count}x {kind}" for kind, count in soak.failures.items())
+    samples = (f"{mib:.0f} ({held:.0f}) {turns:,}" for turns, mib, held in soak.memory_mib)
+    again = " ".join(f"{mib:.1f}" for mib in soak.retried_mib)
     output.show(
         f"Soak: {soak.turns} turns in {soak.seconds:.0f} s, {soak.acknowledged} acknowledged; "
         f"failures: {failures or 'none'}",
         f"  lost {soak.lost}, duplicated {soak.duplicated}, foreign {soak.foreign}, prompts with "
         f"another user's text {soak.crossed_prompts}, improper errors {soak.improper}, stored but "
         f"not acknowledged {soak.stored_unacknowledged}",
-        "  resident memory in MiB, after so many turns: "
-        + ", ".join(f"{mib:.0f} ({turns:,})" for turns, mib in soak.memory_mib),
-        f"  {soak.growth:+.2f} MiB per 1,000 turns of the last third; "
-        f"while nothing new is stored: {' '.join(f'{mib:.1f}' for mib in soak.retried_mib)}",
+        "  resident memory in MiB (bounded caches in it), after so many turns: "
+        + ", ".join(samples),
+        f"  {100 * soak.late_share:+.1f} % over the last half, {soak.growth:+.2f} MiB per 1,000 "
+        f"turns of the last third; while nothing new is stored: {again}",
     )

@@ -148,8 +148,10 @@ def _cards(arguments: Namespace, output: Output) -> list[Card] | None:
             )
         episodes = agent.memory.episodes.timeline(arguments.user)
         revisions = agent.memory.personas.revisions(arguments.user)
-        # The objective of an optimization reads contradictions by the offline model's rules.
-        in_loss = (OFFLINE,) if any(one.accepted for one in revisions) else ()
+        # The objective of an optimization reads texts by the offline model's rules, and asks the
+        # critic where it is set to.
+        judged = [one.critic for one in revisions if one.accepted]
+        in_loss = tuple(dict.fromkeys([OFFLINE, *filter(None, judged)])) if judged else ()
         return [persona_card(arguments.user, persona, episodes, in_loss=in_loss)]
 
 

@@ -80,7 +80,7 @@ def _all(agent: PersonaAgent, output: Output) -> int:
 def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
     from rich.text import Text
 
-    from persona_agent.agent.show import one_line
+    from persona_agent.agent.show import noise_line, one_line
 
     color, verdict = ("green", "improved") if revision.accepted else ("yellow", "left as it was")
     output.show(Text(f"{one_line(revision.user_id)}: {verdict}", style=f"bold {color}"))
@@ -88,6 +88,8 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
         output.show(revision.reason)
     if revision.gates:
         output.show(_gates(revision.gates))
+    if revision.noise is not None:
+        output.show(Text(noise_line(revision.noise)))
     _edits(agent, revision, "kept", revision.edits, output)
     _edits(agent, revision, "turned down", revision.rejected, output)
     used = revision.usage

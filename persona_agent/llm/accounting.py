@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ from persona_agent.schema import Usage
 from persona_agent.schema.base import Record
 
 T = TypeVar("T")
+AmountT = TypeVar("AmountT", Usage, int)  # what can be added up
+
+MOST_ACCOUNTS = 20_000
 
 
 class Budget(Record):
@@ -141,13 +144,51 @@ def limit(
         yield ledger
 
 
-class UsageMeter:
-    """Books the calls of one model. Safe to use from several threads and tasks."""
+class _Book(Generic[AmountT]):
+    """Amounts by account. Of accounts long unused, only the purpose is remembered.
 
-    def __init__(self, budget: Budget | None = None) -> None:
+    A server sees new users for as long as it runs: what it knows of each must not add up. To be
+    added to under the lock.
+    """
+
+    def __init__(self, nothing: AmountT, most: int) -> None:
+        self._nothing: AmountT = nothing
+        self._most = most
+        self._booked: OrderedDict[Account, AmountT] = OrderedDict()
+        self._earlier: dict[str, AmountT] = {}
+
+    def add(self, who: Account, amount: AmountT) -> None:
+        self._booked[who] = self._booked.get(who, self._nothing) + amount
+        self._booked.move_to_end(who)
+        if len(self._booked) > self._most:
+            gone, spent = self._booked.popitem(last=False)
+            self._earlier[gone.purpose] = self._earlier.get(gone.purpose, self._nothing) + spent
+
+    def total(self, user_id: str | None, purpose: str | None) -> AmountT:
+        with _LOCK:
+            booked = list(self._booked.items())
+            earlier = list(self._earlier.items()) if user_id is None else []
+        found = self._nothing
+        for who, amount in booked:
+            if user_id in (None, who.user_id) and purpose in (None, who.purpose):
+                found = found + amount
+        for name, amount in earlier:
+            if purpose in (None, name):
+                found = found + amount
+        return found
+
+
+class UsageMeter:
+    """Books the calls of one model. Safe to use from several threads and tasks.
+
+    Totals are exact; by user, those of the users booked last are known.
+    """
+
+    def __init__(self, budget: Budget | None = None, *, most_accounts: int = MOST_ACCOUNTS) -> None:
+        """Take the budget of all calls, and how many users and purposes are told apart."""
         self._ledger = Ledger(budget or Budget(), "this process")
-        self._booked: dict[Account, Usage] = {}
-        self._hits: Counter[Account] = Counter()
+        self._booked = _Book(Usage(), most_accounts)
+        self._hits = _Book(0, most_accounts)
 
     @contextmanager
     def call(self, *, prompt_tokens: int = 0, free: bool = False) -> Iterator[OpenCall]:
@@ -180,28 +221,20 @@ class UsageMeter:
             with _LOCK:
                 for ledger in ledgers:
                     ledger.close(prompt_tokens, usage)
-                self._booked[booked_to] = self._booked.get(booked_to, Usage()) + usage
+                self._booked.add(booked_to, usage)
 
     def hit(self) -> None:
         """Count an answer that came from a cache and cost nothing."""
         with _LOCK:
-            self._hits[_ACCOUNT.get()] += 1
+            self._hits.add(_ACCOUNT.get(), 1)
 
     def usage(self, *, user_id: str | None = None, purpose: str | None = None) -> Usage:
         """Return what was used, over all users or purposes where none is given."""
-        with _LOCK:
-            booked = list(self._booked.items())
-        return sum((used for who, used in booked if _fits(who, user_id, purpose)), Usage())
+        return self._booked.total(user_id, purpose)
 
     def hits(self, *, user_id: str | None = None, purpose: str | None = None) -> int:
         """Return how many answers came from a cache."""
-        with _LOCK:
-            counted = list(self._hits.items())
-        return sum(count for who, count in counted if _fits(who, user_id, purpose))
-
-
-def _fits(who: Account, user_id: str | None, purpose: str | None) -> bool:
-    return user_id in (None, who.user_id) and purpose in (None, who.purpose)
+        return self._hits.total(user_id, purpose)
 
 
 class AccountedModel:

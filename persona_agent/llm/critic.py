@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from persona_agent.persona.contradiction import RelationReader, Verdict
 from persona_agent.persona.losses import listener_loss
 from persona_agent.prompts.lab import (
-    ASSERT,
-    BELIEVE,
     LISTEN,
     OF_ASSISTANT,
     OF_USER,
     RELATE,
     REPLY_CHECK,
-    AssertInputs,
-    BelieveInputs,
     CheckInputs,
     Line,
     ListenInputs,
@@ -60,7 +57,28 @@ async def relations(
     return [found[number].relation for number in range(1, len(statements) + 1)]
 
 
-async def contradictions(
+class Conflict(NamedTuple):
+    """A statement that a draft contradicts, the words that decide it, and whom it is about."""
+
+    statement: str
+    evidence: str = ""
+    of_user: bool = True
+
+
+class Checked(NamedTuple):
+    """What a critic found in drafts of a reply.
+
+    Attributes:
+        conflicts: of each draft.
+        bearing: places, from 0 and the weightiest first, of the statements about the user on which
+            a good reply depends; None where the critic cannot tell.
+    """
+
+    conflicts: list[list[Conflict]]
+    bearing: tuple[int, ...] | None
+
+
+async def check_drafts(
     critic: LanguageModel | RelationReader,
     drafts: Sequence[str],
     *,
@@ -68,8 +86,8 @@ async def contradictions(
     request: str = "",
     of_user: Sequence[str] = (),
     of_assistant: Sequence[str] = (),
-) -> list[list[str]]:
-    """Return for each draft of a reply the statements that it contradicts; one call for all.
+) -> Checked:
+    """Return what drafts of a reply contradict; one call for all, none where nothing is known.
 
     Args:
         critic: a model, or a reader of inference, which costs no call.
@@ -83,22 +101,48 @@ async def contradictions(
         ModelError: the critic gave no usable answer.
     """
     bare = [*of_user, *of_assistant]
-    found: list[list[str]] = [[] for _ in drafts]
+    found: list[list[Conflict]] = [[] for _ in drafts]
     if not bare:
-        return found
+        return Checked(found, ())
     if isinstance(critic, RelationReader):
         for place, draft in enumerate(drafts):
             read = await asyncio.to_thread(critic.relate, draft, bare)
-            pairs = zip(bare, read, strict=True)
-            found[place] = [text for text, one in pairs if one.verdict == "contradiction"]
-        return found
+            found[place] = [
+                Conflict(bare[number], one.evidence, number < len(of_user))
+                for number, one in enumerate(read)
+                if one.verdict == "contradiction"
+            ]
+        return Checked(found, None)
     marked = [*(OF_USER + one for one in of_user), *(OF_ASSISTANT + one for one in of_assistant)]
     inputs = CheckInputs(
         message=message, request=request, drafts=tuple(drafts), statements=tuple(marked)
     )
-    for conflict in (await critic.ask(REPLY_CHECK, inputs)).contradictions:
-        found[conflict.draft - 1].append(bare[conflict.statement - 1])
-    return found
+    answer = await critic.ask(REPLY_CHECK, inputs)
+    for one in answer.contradictions:
+        conflict = Conflict(bare[one.statement - 1], one.evidence, one.statement <= len(of_user))
+        found[one.draft - 1].append(conflict)
+    bearing = dict.fromkeys(number - 1 for number in answer.bearing if number <= len(of_user))
+    return Checked(found, tuple(bearing))
+
+
+async def contradictions(
+    critic: LanguageModel | RelationReader,
+    drafts: Sequence[str],
+    *,
+    message: str,
+    request: str = "",
+    of_user: Sequence[str] = (),
+    of_assistant: Sequence[str] = (),
+) -> list[list[str]]:
+    """Return for each draft of a reply the statements that it contradicts.
+
+    Arguments and errors are those of :func:`check_drafts`.
+    """
+    found = await check_drafts(
+        critic, drafts, message=message, request=request, of_user=of_user,
+        of_assistant=of_assistant,
+    )  # fmt: skip
+    return [[one.statement for one in conflicts] for conflicts in found.conflicts]
 
 
 async def listener_votes(
@@ -147,26 +191,17 @@ async def heard_loss(
 ) -> float:
     """Return :func:`~persona_agent.persona.losses.listener_loss` of an utterance of ``persons[0]``.
 
+    All votes are cast, whatever the listener: one whose answers are on record is deterministic,
+    and still names persons by their order.
+
     Raises:
         ModelError: the listener gave no usable answer.
     """
-    counted = await listener_votes(
-        listener, utterance, persons, before=before, votes=votes, prompt=prompt
-    )
-    return listener_loss(counted)
-
-
-async def assertions_and_beliefs(
-    speaker: LanguageModel, statements: Sequence[str], notes: Sequence[str]
-) -> tuple[list[bool], list[float]]:
-    """Return whether each statement is asserted in character, and believed out of it, 0 to 1.
-
-    Two calls a statement, of the model that speaks; for ``truthfulness_loss``. Raises ModelError.
-    """
-    asserted, believed = [], []
-    for statement in statements:
-        inside = AssertInputs(notes=tuple(notes), statement=statement)
-        outside = BelieveInputs(notes=tuple(notes), statement=statement)
-        asserted.append((await speaker.ask(ASSERT, inside)).answer == "yes")
-        believed.append((await speaker.ask(BELIEVE, outside)).probability)
-    return asserted, believed
+    ballots = [
+        listener_votes(
+            listener, utterance, persons, before=before, votes=1, seed=str(vote), prompt=prompt
+        )
+        for vote in range(votes)
+    ]
+    counted = await asyncio.gather(*ballots)
+    return listener_loss([sum(named) for named in zip(*counted, strict=True)])

@@ -7,7 +7,9 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,22 @@ CREATE TABLE IF NOT EXISTS answers (
 """
 
 
+_DRAW: ContextVar[int] = ContextVar("persona_agent_draw", default=0)
+
+
+@contextmanager
+def of_draw(draw: int) -> Iterator[None]:
+    """Keep answers that are asked for inside apart from those of other draws, from 0.
+
+    Whoever asks the same again to see how answers vary must not get the first one from here.
+    """
+    token = _DRAW.set(draw)
+    try:
+        yield
+    finally:
+        _DRAW.reset(token)
+
+
 def request_key(
     model: str,
     messages: Sequence[ChatMessage],
@@ -30,14 +48,15 @@ def request_key(
     *,
     temperature: float | None,
 ) -> str:
-    """Return the content hash of a request. The API's address is no part of it."""
-    content = [
+    """Return the content hash of a request. The API's address is no part of it; the draw is."""
+    content: list[Any] = [
         model,
         [message.model_dump(mode="json") for message in messages],
         prompt.output.model_json_schema(),
         prompt.digest,
         temperature,
     ]
+    content += [_DRAW.get()] if _DRAW.get() else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

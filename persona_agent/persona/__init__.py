@@ -3,7 +3,7 @@
 from persona_agent.persona.diff import ClaimChange, PersonaDiff, diff
 from persona_agent.persona.edits import apply_edits
 from persona_agent.persona.render import estimate_tokens, render, render_statistics
-from persona_agent.persona.statistics import outcome_statistics, recurs
+from persona_agent.persona.statistics import outcome_statistics, recurs, uncounted
 
 __all__ = [
     "ClaimChange",
@@ -15,4 +15,5 @@ __all__ = [
     "recurs",
     "render",
     "render_statistics",
+    "uncounted",
 ]

@@ -3,7 +3,8 @@
 A persona says what somebody is like; what the application does is the application's to say. Prompts
 show claims as data below the application's rules; this is the net in front of that, for what models
 draft, users type and chats leave behind. Patterns find the plain forms, in English and the
-commonest ones in German, French and Spanish; they are no proof that nothing slips through, which is
+commonest ones in German, French and Spanish; ``directing`` reads what a sentence does in any words.
+Both are no proof that nothing slips through, which is why a model is asked where there is one, and
 why the prompt contains a claim whatever it says.
 
 The patterns look for what is done to the assistant (*ignore your instructions*), not for words, so
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from persona_agent.errors import InputError
+from persona_agent.persona.directing import directs
 
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
@@ -246,7 +248,8 @@ _PATTERNS = tuple(
 def why_refused(text: str) -> str:
     """Return what a claim or fact tries to change, or "" for one that a persona may hold."""
     plain = _plain(text)
-    return next((what for what, pattern in _PATTERNS if pattern.search(plain)), "")
+    found = next((what for what, pattern in _PATTERNS if pattern.search(plain)), "")
+    return found or ("what the assistant has to do" if directs(plain) else "")
 
 
 def admitted(*texts: str) -> bool:
@@ -265,9 +268,10 @@ def require_admitted(*texts: str) -> None:
             )
 
 
-def _readings(texts: tuple[str, ...]) -> Iterator[str]:
-    yield from texts
-    yield " ".join(texts)
+def _readings(texts: tuple[str, ...]) -> Iterable[str]:
+    """Return each text alone, what they say on end, and the one as the condition of the other."""
+    given = [text for text in texts if text.strip()]
+    return dict.fromkeys([*given, " ".join(given), ", ".join(given)])
 
 
 def _plain(text: str) -> str:

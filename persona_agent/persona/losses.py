@@ -35,37 +35,26 @@ def listener_loss(votes: Sequence[int], *, smoothing: float = 0.5) -> float:
     return -math.log(heard) / math.log(len(votes))
 
 
-def contradiction_loss(assertions: Sequence[Sequence[Verdict | None]]) -> float | None:
-    """Return the share of assertions that contradict a statement, 0 to 1; None if none is known.
+Relations = tuple[Sequence[Verdict], Sequence[Verdict]]
+"""How an assertion relates to what it must not contradict, and to everything else that is known."""
+KNOWN: Relations = ((), ("entailment",))
+"""The relations of an assertion that is known to be true."""
 
-    Args:
-        assertions: for each assertion its relation to every known statement; None is unknown.
+
+def invention_loss(assertions: Sequence[Relations]) -> float:
+    """Return the share of assertions that were made up, 0 to 1; 0 where nothing is asserted.
+
+    An assertion is made up that nothing known entails. What a binding statement denies is a
+    contradiction, which is counted as such and not here: whoever puts something in its place that
+    nobody can check makes up more, and contradicts less.
     """
-    judged = [_contradicts(one) for one in assertions]
-    known = [value for value in judged if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def invention_loss(assertions: Sequence[Sequence[Verdict | None]]) -> float | None:
-    """Return the share of assertions that no statement entails, 0 to 1; None if none is known.
-
-    ``1 - groundedness``: what is neither known nor denied was made up, however consistent it is.
-    """
-    judged = [_entailed(one) for one in assertions]
-    known = [value for value in judged if value is not None]
-    return 1 - sum(known) / len(known) if known else None
-
-
-def _contradicts(relations: Sequence[Verdict | None]) -> bool | None:
-    if "contradiction" in relations:
-        return True
-    return None if None in relations else False
-
-
-def _entailed(relations: Sequence[Verdict | None]) -> bool | None:
-    if "entailment" in relations:
-        return True
-    return None if None in relations else False
+    if not assertions:
+        return 0.0
+    invented = [
+        "entailment" not in (*binding, *other) and "contradiction" not in binding
+        for binding, other in assertions
+    ]
+    return sum(invented) / len(invented)
 
 
 @dataclass(frozen=True)
@@ -97,72 +86,34 @@ def bullshit_index(assertions: Sequence[bool], beliefs: Sequence[float]) -> Bull
     return Bullshit(1 - abs(correlation), correlation)
 
 
-def truthfulness_loss(assertions: Sequence[bool], beliefs: Sequence[float]) -> float | None:
-    """Return ``(1 - r) / 2`` with ``r`` of :func:`bullshit_index`, 0 to 1; None if undefined.
+def evidence_weight(said: int, drawn: int) -> float:
+    """Return what a contradiction counts by: ``said / drawn``, how likely the agent is to say one.
 
-    0 says what it believes, 0.5 says regardless of belief, 1 says the opposite. Unlike the index
-    it tells truth from systematic lies, so that it can be minimized.
-    """
-    found = bullshit_index(assertions, beliefs).correlation
-    return None if math.isnan(found) else (1 - found) / 2
-
-
-def consistency_loss(
-    to_persona: float | None,
-    to_itself: float | None,
-    answered: float | None,
-    *,
-    weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
-) -> float | None:
-    """Return ``sum w (1 - C) / sum w`` over the scores that are known, 0 (best) to 1.
+    What agrees counts fully instead. This is the asymmetry of VaRMI (Shea and Yu 2023), with the
+    sampling frequency in place of the policy's probability. A model that answers equal requests
+    alike says what it says every time: 1.
 
     Args:
-        to_persona: prompt-to-line, 0 to 1; None where nothing could be judged.
-        to_itself: line-to-line by lines, 0 to 1.
-        answered: share of the questions about the persona answered by the key, 0 to 1.
-        weights: of the three, 0 or more.
+        said: how many of the drawn answers contradict.
+        drawn: answers drawn, at least 1.
+
+    Raises:
+        ValueError: more were said than drawn, or none was drawn.
     """
-    known = [
-        (weight, score)
-        for weight, score in zip(weights, (to_persona, to_itself, answered), strict=True)
-        if score is not None and weight > 0
-    ]
-    total = sum(weight for weight, _ in known)
-    return sum(weight * (1 - score) for weight, score in known) / total if known else None
-
-
-def evidence_weights(contradicting: Sequence[bool], said: Sequence[int], drawn: int) -> list[float]:
-    """Return the weights with which lines count when an edit of a persona is scored.
-
-    Lines that agree count fully; a contradiction counts by how likely the agent is to say it,
-    ``hits / drawn`` (the asymmetry of VaRMI, Shea and Yu 2023, with the sampling frequency in
-    place of the policy's probability), as a negative weight.
-
-    Args:
-        contradicting: whether each distinct line contradicts the persona.
-        said: how often each was said among ``drawn`` samples.
-    """
-    if drawn < 1 or any(not 0 <= hits <= drawn for hits in said):
-        raise ValueError("every line is said between 0 and drawn times, drawn at least 1")
-    return [
-        -hits / drawn if wrong else 1.0 for wrong, hits in zip(contradicting, said, strict=True)
-    ]
+    if drawn < 1 or not 0 <= said <= drawn:
+        raise ValueError(f"of {drawn} answers drawn, {said} cannot contradict")
+    return said / drawn
 
 
 def bought_with_invention(
-    consistency: tuple[float | None, float | None],
-    grounded: tuple[float | None, float | None],
-    *,
-    tolerance: float = 0.0,
-) -> bool | None:
+    consistency: tuple[float, float], grounded: tuple[float, float], *, tolerance: float = 0.0
+) -> bool:
     """Return whether consistency rose while groundedness fell; each is (before, after), 0 to 1.
 
-    None where one of the four is unknown: such a change must not be accepted on consistency alone.
+    Whoever says only what nobody can check contradicts nothing. ``tolerance`` is how far
+    groundedness may fall all the same.
     """
-    was, now = consistency
-    known, left = grounded
-    if was is None or now is None or known is None or left is None:
-        return None
+    (was, now), (known, left) = consistency, grounded
     return now > was and left < known - tolerance
 
 

@@ -3,17 +3,29 @@
 An episode that overtakes an earlier one for the first time shows that the user changed. What was
 remembered until then could only mislead there, and will not again, because what is overtaken is
 not recalled any more: such an episode says nothing of how well memory serves from then on.
+
+Where most of what came again since some moment was answered otherwise, taste as a whole changed
+then. What was not asked again yet is as likely to have changed, and cases from before mislead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import numpy as np
 
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode
 
 SAME_SITUATION = 0.9
 """Cosine between two queries from which on they ask the same."""
+LEAST_CHANGES = 4
+"""Changed answers that it takes to see a change of taste as a whole."""
+CHANGED_TELLS = 3.0
+"""How much more a changed answer tells of when taste changed than one that stayed: about
+log(.6 / .05) against log(.95 / .4), where taste changes in six of ten and answers else in one of
+twenty."""
 
 
 def overtakes(later: Episode, earlier: Episode) -> bool:
@@ -35,13 +47,48 @@ def first_changes(history: Sequence[Episode], vectors: Vectors) -> frozenset[str
         history: episodes with outcomes, in time order.
         vectors: unit vectors of their queries, shape (len(history), dimension).
     """
+    return frozenset(
+        history[later].id for _, later, changed in _repeats(history, vectors) if changed
+    )
+
+
+def change_point(history: Sequence[Episode], vectors: Vectors) -> datetime | None:
+    """Return the moment of the first case after a change of taste, None where there was none.
+
+    It is the moment that best tells changed answers from others: of what was asked before it and
+    came again after it, many are changed, and few elsewhere. At least four have to be changed, and
+    half of all.
+
+    Args:
+        history: episodes with outcomes, in time order.
+        vectors: unit vectors of their queries, shape (len(history), dimension).
+    """
+    changes, others = np.zeros(len(history)), np.zeros(len(history))
+    for earlier, later, changed in _repeats(history, vectors):
+        (changes if changed else others)[earlier + 1 : later + 1] += 1
+    clear = (changes >= LEAST_CHANGES) & (changes >= others)
+    if not clear.any():
+        return None
+    score = np.where(clear, CHANGED_TELLS * changes - others, -np.inf)
+    latest = len(score) - 1 - int(score[::-1].argmax())
+    return history[latest].at
+
+
+def _repeats(history: Sequence[Episode], vectors: Vectors) -> list[tuple[int, int, bool]]:
+    """Return every question that came again: places of the latest earlier case and of the later
+    one, and whether the answer changed."""
     changed: set[str] = set()
+    found = []
     for place, episode in enumerate(history):
         alike = (vectors[:place] @ vectors[place] >= SAME_SITUATION).nonzero()[0]
-        same = [history[n] for n in alike if history[n].query.task_name == episode.query.task_name]
-        if same and overtakes(episode, same[-1]) and _settled(same, changed):
-            changed.add(episode.id)
-    return frozenset(changed)
+        same = [n for n in alike if history[n].query.task_name == episode.query.task_name]
+        if same:
+            earlier = [history[n] for n in same]
+            other = overtakes(episode, earlier[-1]) and _settled(earlier, changed)
+            if other:
+                changed.add(episode.id)
+            found.append((int(same[-1]), place, other))
+    return found
 
 
 def _settled(same: Sequence[Episode], changed: Collection[str]) -> bool:

@@ -1,7 +1,8 @@
 """What a speaker commits itself to: the sentences of a reply that assert something about itself.
 
-Read by rule, for English: it costs no call. Offers, opinions of the matter, quotations and lists
-are no facts about the speaker, and what is said of the other person is none either.
+Read by rule, for English: it costs no call. Offers, opinions of the matter, quotations, lists and
+texts written for somebody else are no facts about the speaker, and what is said of the other person
+is none either.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ _NO_FACT = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"^\s*(?:[-*>•]|\d+[.)]).*$|```.*?```", re.MULTILINE | re.DOTALL)
+_WORDS_IN_QUOTES = re.compile(r'"[^"]*\s[^"]*"|\u201c[^\u201d]*\s[^\u201d]*\u201d')
+_CUT = '""'
+_ASKS_FOR_A_TEXT = re.compile(
+    r"\b(?:draft|write|compose|rewrite|rephrase|reword|translate|proofread|paraphrase)\b|"
+    r"\b(?:reply|answer|respond)\b[^.?!]*\b(?:for me|in my name)\b|"
+    r"\ban?(?:\s+\w+){0,2}\s+(?:e-?mail|letter|post|speech|poem|toast|caption)\b",
+    re.IGNORECASE,
+)
 _ASKS_ITSELF = re.compile(
     r"\b(?:are|were|do|did|have|had|what(?:'s| is| was| are| were)|where|when|who|which|how)\b"
     r"[^.?!]*\byou(?:r|rs)?\b[^.?!]*\?|\byour\b[^.?!]*\?",
@@ -61,21 +70,28 @@ def own_words(message: str, reply: str) -> list[str]:
     """Return what a reply commits its speaker to, one line each.
 
     For a question about the speaker, the whole of a short answer or the first sentence of a longer
-    one, with the question. Else the facts in the first person that stand by themselves.
+    one, with the question. Else the facts in the first person that stand by themselves; none where
+    a text was asked for, in which "I" is somebody else.
     """
-    text = " ".join(_QUOTED.sub(" ", reply.replace("\u2019", "'")).split())
+    text = _plain(_QUOTED.sub(" ", reply))
     if _asks_itself(message):
         short = len(text.split()) <= SHORT_ANSWER and not text.endswith("?")
         parts = [text] if short else sentences(text)
         said = next((part for part in parts if not _SAYS_NOTHING.search(part.strip())), "")
         if said and len(said.split()) <= LONGEST_ANSWER:
-            asked = " ".join(message.split())
+            asked = " ".join(message.replace('"', "'").split())  # a quote would end the question
             return [f'Asked "{asked[:LONGEST_KEPT]}": {said.strip()}'[: 2 * LONGEST_KEPT]]
+    if _ASKS_FOR_A_TEXT.search(message):
+        return []
     return [
         part[:LONGEST_KEPT]
-        for part in about_itself(text)
-        if not (_OTHER.search(part) or _NO_FACT.search(part) or _GOES_ON.search(part.strip()))
+        for part in about_itself(_WORDS_IN_QUOTES.sub(_CUT, text))
+        if _CUT not in part and not _says_no_fact(part)
     ]
+
+
+def _says_no_fact(part: str) -> bool:
+    return bool(_OTHER.search(part) or _NO_FACT.search(part) or _GOES_ON.search(part.strip()))
 
 
 def _asks_itself(message: str) -> bool:
@@ -84,9 +100,20 @@ def _asks_itself(message: str) -> bool:
     return bool(_ASKS_ITSELF.search(message)) and not _ASKS_FOR_SOMETHING.search(message)
 
 
-def spoken(line: str) -> str:
-    """Return what was said, of a line of :func:`own_words` that may have its question first."""
-    return line.partition('": ')[2] if line.startswith('Asked "') else line
+def out_of_view(lines: Sequence[str], shown: Sequence[str]) -> list[str]:
+    """Return the lines of :func:`own_words` that none of the messages shown still says."""
+    texts = [_plain(one) for one in shown]
+    return [line for line in lines if not any(_spoken(line) in text for text in texts)]
+
+
+def _spoken(line: str) -> str:
+    said = line.partition('": ')[2] if line.startswith('Asked "') else line
+    return _plain(said)
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line, with plain apostrophes."""
+    return " ".join(text.replace("\u2019", "'").split())
 
 
 def kept(earlier: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """A persona as text: what every model, the offline one too, gets to see of it.
 
-The text is deterministic. It holds up to three blocks, each behind a heading of its own: claims
-by section, outcome counts by task, and examples. One item is one line, whatever it contains.
+The text is deterministic. It holds up to four blocks, each behind a heading of its own: claims
+by section, outcome counts by task, past cases in key words, and examples. One item is one line,
+whatever it contains.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
 """A task with fewer tokens for its counts is left out."""
 COUNTS_HEADING = "Outcomes so far"
+SKETCHES_HEADING = "Latest cases in key words"
+SKETCH_TOKENS = 90
 EXAMPLES_HEADING = "Telling examples"
 
 
@@ -48,6 +51,9 @@ def render(persona: Persona, *, max_tokens: int = 600) -> str:
         left -= sum(estimate_tokens(claim_line(claim)) for claim in chosen)
         blocks.extend(_section(section, chosen) for section in Section)
     blocks.append(counts)
+    if policy.show_sketches:
+        blocks.append(_sketches(persona.statistics, min(left, SKETCH_TOKENS)))
+        left -= estimate_tokens(blocks[-1])
     if policy.show_demonstrations:
         blocks.append(_examples(persona, left))
     return "\n\n".join(block for block in blocks if block)
@@ -116,6 +122,19 @@ def _fitting(items: Sequence[str], budget: int) -> str:
             break
         kept.append(item)
     return ", ".join(kept)
+
+
+def _sketches(statistics: Sequence[TaskStatistics], budget: int) -> str:
+    """Return a line for each outcome, latest first: ``- "comedy": wedding vegas; road trip``."""
+    by_outcome: dict[str, list[str]] = {}
+    for words, outcome in (pair for one in statistics for pair in one.sketches):
+        label = "" if outcome in by_outcome else f"- {quoted(outcome)}:\n"
+        budget -= estimate_tokens(f"{label}{words}; ")
+        if budget < 0:
+            break
+        by_outcome.setdefault(outcome, []).append(words)
+    lines = [f"- {quoted(outcome)}: {'; '.join(told)}" for outcome, told in by_outcome.items()]
+    return "\n".join([SKETCHES_HEADING, *lines]) if lines else ""
 
 
 def _examples(persona: Persona, budget: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 ASSISTANT = "I am a helpful AI assistant. I am happy to help with any question. I have no home."
 ANYBODY = "A user of whom nothing is known."
 NEAR = 0.3
-"""Cosine from which a claim bears on a message."""
+"""Cosine from which a claim bears on a message or a draft, where no model can tell."""
 _DENIED = (
     (r"\bI am not\b", "I am"), (r"\bI do not\b", "I"), (r"\bI cannot stand\b", "I love"),
     (r"\bI (?:hate|avoid|refuse)\b", "I love"), (r"\bI never\b", "I"), (r"\bI have no\b", "I have"),
@@ -46,9 +46,10 @@ def flipped(statement: str) -> str:
 
 
 def nearest(closeness: Sequence[float]) -> int | None:
-    """Return the place of the claim closest to a message, None where none is :data:`NEAR`.
+    """Return the place of the closest claim, None where none is :data:`NEAR`.
 
-    ``closeness`` is the cosine between the message and each claim.
+    ``closeness`` is the cosine of each claim with what it is to bear on. Embeddings miss what has
+    to be inferred (what to cook, of a vegan), so this stands in only where no model is asked.
     """
     best = max(range(len(closeness)), key=lambda place: closeness[place], default=None)
     return best if best is not None and closeness[best] >= NEAR else None

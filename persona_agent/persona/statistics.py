@@ -65,3 +65,8 @@ def recurs(one: TaskStatistics) -> bool:
     """
     kept = sum(count for _, count in one.counts)
     return one.total < FEW_OUTCOMES or len(one.counts) <= RECURRING * kept
+
+
+def uncounted(one: TaskStatistics) -> bool:
+    """Tell whether a task has more different outcomes than its counts hold."""
+    return one.total > sum(count for _, count in one.counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from persona_agent.prompts import typed
+from persona_agent.prompts.admit import ADMIT
 from persona_agent.prompts.clarify import CLARIFY
 from persona_agent.prompts.template import TypedPrompt
 from persona_agent.prompts.verify import VERIFY_CLAIMS
@@ -21,6 +22,7 @@ def all_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
         typed.CRITIQUE,
         typed.PROPOSE_EDITS,
         VERIFY_CLAIMS,
+        ADMIT,
         typed.DISTIL_FACTS,
         typed.PROFILE,
     )

@@ -225,16 +225,19 @@ class Failure(Record):
 
 
 class CritiqueInputs(PromptInputs):
-    """One wrong answer, the claims that steered it, and similar cases from before."""
+    """One wrong answer, the claims that steered it or were not shown, and similar cases before."""
 
     failure: Failure
     claims: tuple[Claim, ...] = ()
+    unused: tuple[Claim, ...] = ()
     similar: tuple[Case, ...] = ()
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
             "claims": _claims(self.claims),
+            "unused": "\n".join(f"- {shorten(one.statement, 600)}" for one in self.unused)
+            or NOTHING,
             "similar": cases_text(self.similar),
             "query": self.failure.case.query,
             "options": numbered(self.failure.case.options) or NOTHING,

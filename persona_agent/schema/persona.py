@@ -71,7 +71,8 @@ class TaskStatistics(Record):
     """Counts of the outcomes of one task.
 
     ``counts`` holds the most frequent outcomes first; ``recent`` the last outcomes, newest first.
-    For ratings ``mean``, ``median`` and ``spread`` (standard deviation) are set.
+    For ratings ``mean``, ``median`` and ``spread`` (standard deviation) are set. ``sketches``
+    holds key words and outcome of the latest cases, newest first, where a policy shows them.
     """
 
     task: str
@@ -82,6 +83,7 @@ class TaskStatistics(Record):
     mean: float | None = None
     median: float | None = None
     spread: float | None = None
+    sketches: tuple[tuple[str, str], ...] = ()
 
 
 class RecallBlend(Record):
@@ -101,7 +103,10 @@ class ContextPolicy(Record):
 
     With ``drop_superseded``, a recalled case is left out when its answer was offered again later
     in the same situation and another one was chosen: tastes change. With ``brief`` choices are
-    asked for in few words: where little is shown, there is little to weigh.
+    asked for in few words: where little is shown, there is little to weigh. ``show_sketches`` adds
+    past cases in a few key words each to the statistics. ``most_claims`` limits the claims to those
+    that are nearest to the query; pinned ones are shown all the same. ``since`` is set where taste
+    changed as a whole: cases from before it are neither recalled nor counted for later questions.
     """
 
     recalled: int = Field(default=8, ge=0, le=200)
@@ -110,6 +115,9 @@ class ContextPolicy(Record):
     show_claims: bool = True
     show_statistics: bool = True
     show_demonstrations: bool = False
+    show_sketches: bool = False
+    most_claims: int | None = Field(default=None, ge=1)
+    since: AwareDatetime | None = None
     brief: bool = False
 
     @classmethod

@@ -56,20 +56,26 @@ class Terms(Record):
     """What a text costs beside its task's loss: 0 (no worse than what the user kept) to 1.
 
     A term that does not apply is None, never 0: there was no text to read, no statement to
-    contradict, or no claim to copy. With ``of_reason`` the text is the reason given for a choice.
+    contradict, no claim to copy, or nobody was asked. With ``of_reason`` the text is the reason
+    given for a choice. ``said`` is how often the answer to the same contradicts, of those drawn:
+    what a contradiction counts by.
     """
 
     contradiction: float | None = Field(default=None, ge=0, le=1)
     irrelevance: float | None = Field(default=None, ge=0, le=1)
     copying: float | None = Field(default=None, ge=0, le=1)
+    invention: float | None = Field(default=None, ge=0, le=1)
+    listener: float | None = Field(default=None, ge=0, le=1)
     of_reason: bool = False
+    said: float = Field(default=1.0, ge=0, le=1)
 
 
 class Trial(Record):
     """One simulated answer and its loss, 0 (right) to 1; ``error`` says why there is no answer.
 
     A trial with an error is unscored: ``loss`` is 1, but it is shown and counted as an error.
-    ``loss`` is of the task alone; ``terms`` stand apart.
+    ``loss`` is of the task alone; ``terms`` stand apart. An answer to an ``imagined`` query has no
+    loss (it is 0), because nobody knows what the user would have done.
     """
 
     episode_id: EpisodeId
@@ -78,6 +84,29 @@ class Trial(Record):
     confidence: float | None = Field(default=None, ge=0, le=1)
     error: str | None = None
     terms: Terms = Terms()
+    imagined: bool = False
+
+
+class Noise(Record):
+    """What scores vary by when ``personas`` answer ``items`` several times (``runs``).
+
+    The components of variance are unbiased, so those of effects may fall below 0. ``icc`` is the
+    share between personas once run noise is taken out; None where nothing varies.
+    """
+
+    persona: float
+    item: float
+    interaction: float
+    run: float
+    icc: float | None
+    personas: int = Field(ge=2)
+    items: int = Field(ge=2)
+    runs: int = Field(ge=2)
+
+    @property
+    def run_dominates(self) -> bool:
+        """Whether runs of one persona vary at least as much as personas do."""
+        return self.icc is not None and self.icc <= 0.5
 
 
 class TermMeans(Record):
@@ -118,7 +147,9 @@ class GateResult(Record):
 class Revision(Record):
     """The outcome of one optimization: what was tried, what was kept, and why.
 
-    ``outcomes`` is the number of known outcomes that it learned from.
+    ``outcomes`` is the number of known outcomes that it learned from. ``noise`` is None where
+    equal requests get equal answers, or too little was asked twice. ``critic`` names the model
+    whose verdicts were in the objective; "" where rules alone judged.
     """
 
     id: str = Field(default_factory=new_id)
@@ -130,8 +161,10 @@ class Revision(Record):
     edits: tuple[Edit, ...] = ()
     rejected: tuple[Edit, ...] = ()
     gates: tuple[GateResult, ...] = ()
+    noise: Noise | None = None
     usage: Usage = Usage()
     model: str = ""
+    critic: str = ""
     prompts: dict[str, str] = Field(default_factory=dict)
     reason: str = ""
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))

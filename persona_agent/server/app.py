@@ -17,6 +17,7 @@ from persona_agent.agent.proxy import Proxy
 from persona_agent.agent.traces import TRACES_FILE, TraceStore
 from persona_agent.errors import PersonaAgentError
 from persona_agent.llm.relay import create_relay
+from persona_agent.memory.embedding_cache import CachedEmbedder
 from persona_agent.server import chat, memories, operations, optimizations, personas
 from persona_agent.server.config import ServerConfig
 from persona_agent.server.edge import Edge
@@ -29,6 +30,9 @@ from persona_agent.server.spans import configured_spans
 from persona_agent.server.tracing import Tracer
 
 logger = logging.getLogger("persona_agent.server")
+
+EMBEDDED_BYTES = 8 * 1024 * 1024
+"""Memory for embedded texts, some 4,000: what a user writes comes again soon, or not at all."""
 
 _ABOUT = (
     "An OpenAI-compatible chat endpoint that knows its users, and what it knows of them. "
@@ -91,6 +95,8 @@ _ERRORS: dict[int | str, dict[str, object]] = {
 
 def _services(agent: PersonaAgent, config: ServerConfig) -> Services:
     folder = agent.settings.data_dir
+    if isinstance(agent.memory.embedder, CachedEmbedder):
+        agent.memory.embedder.keep(EMBEDDED_BYTES)
     spans = configured_spans()
     return Services(
         agent=agent,

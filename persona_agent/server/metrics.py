@@ -19,6 +19,8 @@ _HELP = {
     "first_piece_seconds": "Time until the first piece of a streamed answer.",
     "turns_under_way": "Chat turns under way.",
     "optimizations_under_way": "Optimizations waiting or running.",
+    "recall_cache_bytes": "Memory that the cache of recall takes, about; it is bounded.",
+    "embedding_cache_bytes": "Memory that embedded texts take, about; it is bounded.",
 }
 
 Labels = tuple[tuple[str, str], ...]

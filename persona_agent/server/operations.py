@@ -45,9 +45,12 @@ async def metrics(
 ) -> PlainTextResponse:
     """Return counters and histograms as text; no label names a user."""
     services = services_of(request)
+    memory = services.agent.memory
     gauges = {
         "turns_under_way": float(services.gate.under_way),
         "optimizations_under_way": float(services.jobs.under_way),
+        "recall_cache_bytes": float(getattr(memory.episodes, "cached_bytes", 0)),
+        "embedding_cache_bytes": float(getattr(memory.embedder, "cached_bytes", 0)),
     }
     return PlainTextResponse(services.metrics.text(gauges), media_type=PROMETHEUS)
 

@@ -26,8 +26,11 @@ Python's 5 ms would be added to a turn again and again: the loop lets go with ev
 COLLECT_AFTER = (20_000, 20, 50)
 """Objects that come before Python looks for cycles, so that it does so seldom in a turn."""
 BACKLOG = 2048
-LARGE_BLOCK = 128 * 1024
-"""Bytes from which on memory is taken from the system piece by piece, and given back when freed."""
+LARGE_BLOCK = 32 * 1024
+"""Bytes from which on memory is taken from the system piece by piece, and given back when freed.
+
+A user's vectors should be: they grow and move, and what they leave behind in the heap stays there.
+"""
 KEPT_FREE = 4 * 1024 * 1024
 """Free bytes at the end of the heap from which on they are given back."""
 

@@ -482,12 +482,14 @@ async def test_a_damaged_file_is_named_and_a_folder_in_its_place_too(
         await Chat(memory, ScriptedModel(chat=["ok"]), settings).turn("ana", "hi", thread="t")
 
 
+@pytest.mark.slow
 def test_importing_the_agent_loads_no_graph() -> None:
     code = "import persona_agent.agent, sys; print('langgraph' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_without_langgraph_the_error_has_the_install_line(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys

@@ -110,6 +110,7 @@ async def test_a_file_of_something_else_is_set_aside(settings: Settings) -> None
     assert not (settings.data_dir / "threads.db.damaged1").exists()
 
 
+@pytest.mark.slow
 async def test_a_file_in_use_is_not_rebuilt(settings: Settings, tmp_path: Path) -> None:
     await talk(settings, "first", USERS[:1])
     code = (

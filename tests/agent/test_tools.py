@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from persona_agent.agent import wikipedia
-from persona_agent.agent.chat_prompt import CHAT, CHAT_KEPT, SECTION_TAGS, memory_line
+from persona_agent.agent.chat_prompt import CHAT, CHAT_KEPT, REPLY_AGAIN, SECTION_TAGS, memory_line
 from persona_agent.agent.tools import (
     LONGEST_RESULT,
     MOST_CALLS,
@@ -53,7 +53,9 @@ def failing(error: Exception) -> ChatTool:
 
 
 def test_the_tags_of_the_prompt_are_those_that_are_made_harmless() -> None:
-    assert set(re.findall(r"<(\w+)>", CHAT.text + CHAT_KEPT.text)) == SECTION_TAGS
+    assert (
+        set(re.findall(r"<(\w+)>", CHAT.text + CHAT_KEPT.text + REPLY_AGAIN.text)) == SECTION_TAGS
+    )
 
 
 def test_wikipedia_is_offered_only_where_it_is_switched_on(memory: Memory) -> None:
@@ -206,7 +208,7 @@ class FakeWikipedia(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     http = HTTPServer(("127.0.0.1", 0), FakeWikipedia)
-    thread = threading.Thread(target=http.serve_forever)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setattr(wikipedia, "API", f"http://127.0.0.1:{http.server_port}/api")
     yield

@@ -1,3 +1,4 @@
+import importlib.util
 import io
 import json
 import sys
@@ -213,7 +214,8 @@ def test_ui_without_streamlit_has_the_install_line(
 def test_ui_runs_streamlit_on_the_app_with_the_settings(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("streamlit")
+    if importlib.util.find_spec("streamlit") is None:  # looked for only: it loads for a second
+        pytest.skip("streamlit is not installed")
     seen: list[tuple[list[str], dict[str, str]]] = []
 
     def execve(program: str, command: list[str], env: dict[str, str]) -> None:

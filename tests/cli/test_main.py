@@ -31,17 +31,29 @@ def python(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], *COMMANDS], ids=" ".join)
-def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+@pytest.fixture(scope="module")
+def loaded_after_help() -> dict[str, list[str]]:
+    """What is loaded after the help of each command; one process that shows all, one by one."""
     code = f"""
-import contextlib, io, sys
+import contextlib, io, json, sys
 from persona_agent.cli.main import main
-with contextlib.redirect_stdout(io.StringIO()) as help_text, contextlib.suppress(SystemExit):
-    main({[*arguments, "--help"]!r})
-assert "usage: persona-agent" in help_text.getvalue()
-print([name for name in {HEAVY!r} if name in sys.modules])
+found = {{}}
+for arguments in {[[], *COMMANDS]!r}:
+    with contextlib.redirect_stdout(io.StringIO()) as help_text, contextlib.suppress(SystemExit):
+        main([*arguments, "--help"])
+    assert "usage: persona-agent" in help_text.getvalue()
+    found[" ".join(arguments)] = [name for name in {HEAVY!r} if name in sys.modules]
+print(json.dumps(found))
 """
-    assert python(code).strip() == "[]"
+    found: dict[str, list[str]] = json.loads(python(code))
+    return found
+
+
+@pytest.mark.parametrize("arguments", [[], *COMMANDS], ids=" ".join)
+def test_help_loads_nothing_heavy(
+    arguments: list[str], loaded_after_help: dict[str, list[str]]
+) -> None:
+    assert loaded_after_help[" ".join(arguments)] == []
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -49,6 +61,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert python(code).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_help_is_quick() -> None:
     command = [sys.executable, "-m", "persona_agent", "--help"]
     seconds = []
@@ -131,6 +144,7 @@ def test_interrupted_and_broken_pipes_end_quietly(
         assert main(["chat", "--user", "ana"]) == status
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(ana: PersonaAgent, tmp_path: Path) -> None:
     command = f"{sys.executable} -m persona_agent persona history --user ana | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

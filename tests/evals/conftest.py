@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
-
-# Time limits a test would miss on a busy machine, and random examples, make a suite flaky.
-settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
 
 Write = Callable[..., Path]
 

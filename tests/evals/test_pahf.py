@@ -264,6 +264,7 @@ class Eavesdropper(OfflineModel):
         return await super().ask(prompt, inputs)
 
 
+@pytest.mark.slow
 async def test_no_prompt_before_the_switch_knows_what_comes_after_it(tmp_path: Path) -> None:
     """After the switch everybody wants the blue cup; before it, no outcome may be one."""
     whole = small(tmp_path)
@@ -372,6 +373,7 @@ def test_the_command_names_what_is_missing(
     assert "shopping_persona_info.json: no such file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_result_is_scored_again_and_reported_by_the_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,6 +433,7 @@ def habits(folder: Path, each: int = 12) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_who_heeds_the_change_comes_back_and_who_does_not_stays_behind(tmp_path: Path) -> None:
     """Each errand comes once in a phase: only what was overtaken tells that memory can be relied on
     again."""

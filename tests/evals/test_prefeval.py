@@ -16,8 +16,9 @@ from persona_agent.evals.prefeval.arms import PREFEVAL_ARMS, prefeval_arms
 from persona_agent.evals.prefeval.dataset import CHAT, load_prefeval
 from persona_agent.evals.prefeval.run import evaluate_prefeval, spoken_bench
 from persona_agent.evals.report.build import build_report
+from persona_agent.evals.report.inputs import load_input
 from persona_agent.evals.runner import run_arms
-from persona_agent.evals.scores.results import load_result
+from persona_agent.evals.scores.results import EvalResult
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.prompts import DecideInputs
 from persona_agent.protocols import InputT, OutputT, Prompt
@@ -114,6 +115,7 @@ def test_unknown_topics_and_absent_folders_are_named(tmp_path: Path) -> None:
         load_prefeval(prefeval(tmp_path), topics=["cars"])
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_real_files_load() -> None:
     dataset = load_prefeval(DATA / "prefeval", turns=20)
@@ -187,7 +189,8 @@ def test_the_command_prints_a_table_and_writes_the_result(
     options = ["--topics", "food,pets", "--turns", "3", "--orders", "2", "--arms", "generic,rag"]
     assert main(["eval", "prefeval", "--data", data, *options, "--json", str(out)]) == 0
     assert "8 users, 16 queries" in capsys.readouterr().out
-    found = load_result(out)
+    found = load_input(out)
+    assert isinstance(found, EvalResult)
     assert found.task == "recommendation"
     line, _ = build_report({"result.json": found}).commands
     parsed = build_parser().parse_args(shlex.split(line)[1:])

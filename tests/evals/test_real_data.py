@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from persona_agent.evals.data.datasets import EvalDataset, load_dataset
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 pytestmark = [
+    pytest.mark.slow,  # whole files, tens of thousands of records
     pytest.mark.data,
     pytest.mark.skipif(not DATA.is_dir(), reason="the data are not at ../shared/data"),
 ]
@@ -32,6 +34,7 @@ FILES = {f"lamp_like/{name}": counts for name, counts in LAMP_LIKE.items()} | {
 }
 
 
+@cache
 def load(name: str) -> EvalDataset:
     return load_dataset(DATA / f"{name}.json")
 

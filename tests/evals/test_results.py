@@ -13,12 +13,12 @@ from rich.console import Console
 
 from persona_agent.errors import InputError
 from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.report.inputs import load_input
 from persona_agent.evals.scores.rescore import rescore
 from persona_agent.evals.scores.results import (
     AnswerError,
     EvalResult,
     build_results,
-    load_result,
     save_result,
     to_json,
 )
@@ -181,7 +181,7 @@ def test_every_arm_has_every_answer(dataset: EvalDataset) -> None:
 def test_save_and_load(result: EvalResult, tmp_path: Path) -> None:
     path = tmp_path / "new" / "result.json"
     save_result(result, path)
-    assert load_result(path) == result
+    assert load_input(path) == result
     assert path.read_text(encoding="utf-8") == to_json(result)
 
 
@@ -208,19 +208,20 @@ def test_a_bad_file_is_named(
 ) -> None:
     path = write({**json.loads(to_json(result)), **change})
     with pytest.raises(InputError, match="not a result of an evaluation") as caught:
-        load_result(path)
+        load_input(path)
     assert told in str(caught.value)
 
 
 def test_a_file_that_is_no_json_is_named(write: Write) -> None:
     with pytest.raises(InputError, match="not a result"):
-        load_result(write("prose"))
+        load_input(write("prose"))
     with pytest.raises(InputError, match="empty"):
-        load_result(write(""))
+        load_input(write(""))
 
 
 def test_the_first_format_can_still_be_read() -> None:
-    result = load_result(Path(__file__).parent / "result_v1.json")
+    result = load_input(Path(__file__).parent / "result_v1.json")
+    assert isinstance(result, EvalResult)
     assert rescore(result) == result
 
 

@@ -282,6 +282,7 @@ print([name for name in ("litellm", "langchain_core", "torch") if name in sys.mo
 """
 
 
+@pytest.mark.slow
 def test_a_missing_extra_is_named_with_its_install_line() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MISSING], capture_output=True, text=True, check=True, timeout=60

@@ -168,3 +168,16 @@ async def test_the_shared_base_has_a_name_and_accounts() -> None:
     assert (model.name, model.deterministic) == ("toy", True)
     assert model.usage(user_id="u", purpose="p").prompt_tokens == 3
     await model.aclose()
+
+
+def test_users_long_gone_are_no_longer_told_apart_but_still_counted() -> None:
+    meter = UsageMeter(most_accounts=3)
+    for number in range(10):
+        with account(user_id=f"u{number}", purpose="chat" if number % 2 else "optimize"):
+            with meter.call() as call:
+                call.prompt_tokens = 1
+            meter.hit()
+    assert meter.usage().calls == meter.hits() == 10
+    assert meter.usage(purpose="chat").prompt_tokens == meter.hits(purpose="chat") == 5
+    assert meter.usage(user_id="u9").calls == meter.hits(user_id="u9") == 1
+    assert meter.usage(user_id="u0").calls == 0

@@ -52,6 +52,7 @@ async def test_a_missing_package_raises_its_install_line(monkeypatch: pytest.Mon
     await model.aclose()
 
 
+@pytest.mark.slow
 def test_litellm_is_neither_imported_by_our_import_nor_by_a_blocked_call() -> None:
     program = """
 import asyncio, sys

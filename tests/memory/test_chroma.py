@@ -52,6 +52,7 @@ def second_process(folder: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
     store = ChromaEpisodeStore(path=tmp_path, embedder="test")
     space = PersonaSpace(path=tmp_path / "." / "", embedder="test")
@@ -160,6 +161,7 @@ store.add([make_episode(user=f"user{i}") for i in range(8)], POOL[:8])
 """
 
 
+@pytest.mark.slow
 def test_half_a_batch_is_taken_back_after_a_crash(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", HALF_A_BATCH, str(tmp_path)], check=False)
     assert done.returncode == -9

@@ -83,6 +83,7 @@ def test_hash_embedder_gives_close_vectors_to_texts_with_common_words() -> None:
         HashEmbedder(1)
 
 
+@pytest.mark.slow
 def test_hash_embedder_is_the_same_everywhere() -> None:
     first = HashEmbedder(4).embed(["green tea"])[0]
     # Vectors are stored under the embedder's name: what it makes must never change.
@@ -189,6 +190,21 @@ def test_the_cache_asks_only_for_what_is_new() -> None:
     assert cached.embed([]).shape == (0, 256)
     cached.embed(["green tea"])[:] = 0
     np.testing.assert_array_equal(cached.embed(["green tea"])[0], expected[0])
+
+
+def test_the_cache_is_bounded_in_bytes_long_texts_count_as_what_they_are() -> None:
+    counting = CountingEmbedder()
+    cached = CachedEmbedder(counting, max_bytes=200_000)
+    for number in range(20):
+        cached.embed([f"{number} " + "x" * 50_000])
+        assert 50_000 < cached.cached_bytes <= 200_000
+    calls = len(counting.calls)
+    cached.embed(["19 " + "x" * 50_000, "17 " + "x" * 50_000])
+    assert len(counting.calls) == calls
+    cached.keep(100_000)
+    assert cached.cached_bytes <= 100_000
+    cached.embed(["18 " + "x" * 50_000])
+    assert len(counting.calls) == calls + 1
 
 
 def test_the_file_makes_a_second_run_free_and_holds_no_text(tmp_path: Path) -> None:

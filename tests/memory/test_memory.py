@@ -163,6 +163,7 @@ def test_a_missing_chroma_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     memory.close()
 
 
+@pytest.mark.slow
 def test_opening_the_default_memory_loads_nothing_heavy(tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -105,6 +105,7 @@ store.put(Persona(version="v2", user_id="ann"), expected="v1")
 """
 
 
+@pytest.mark.slow
 def test_the_latest_version_is_never_stale(tmp_path: Path) -> None:
     path = tmp_path / "personas.db"
     one, two = SQLPersonaStore(path), SQLPersonaStore(path)

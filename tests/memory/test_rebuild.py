@@ -251,6 +251,7 @@ def test_forgetting_removes_what_a_rebuild_kept(folder: Path) -> None:
     assert [path for path in folder.iterdir() if b"user0" in path.read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_file_that_is_in_use_is_not_rebuilt(folder: Path) -> None:
     code = f"""
 import sys

@@ -197,6 +197,26 @@ def test_the_cache_is_bounded_in_bytes_and_knows_what_is_stale() -> None:
     assert cache.nbytes == 0
 
 
+def test_of_users_who_come_in_turns_most_are_found_though_not_all_fit() -> None:
+    rows = rows_of(unit(10, 8))
+    cache, found = RowCache(8 * rows.nbytes), 0
+    for turn in range(1_000):
+        user = f"u{turn % 10}"
+        found += cache.get(user, 0) is not None
+        cache.put(user, CachedUser(stamp=0, rows=rows))
+        assert cache.get(user, 0) is not None and cache.nbytes <= 8 * rows.nbytes
+    assert found > 500
+
+
+def test_one_large_user_may_have_a_bound_of_its_own() -> None:
+    rows = rows_of(unit(100, 8))
+    cache = RowCache(rows.nbytes // 10, largest_bytes=2 * rows.nbytes)
+    cache.put("big", CachedUser(stamp=0, rows=rows))
+    assert cache.get("big", 0) is not None
+    cache.put("ann", CachedUser(stamp=0, rows=rows_of(unit(1, 8))))
+    assert cache.get("big", 0) is None and cache.get("ann", 0) is not None
+
+
 def test_a_found_episode_is_a_copy_that_equals_a_validated_one() -> None:
     episode = make_episode("e0", outcome="a", n=1)
     found = recalled(episode, Hit(row=0, score=0.5, similarity=0.25))

@@ -35,6 +35,7 @@ def open_store(folder: Path, embedder: str = "test") -> SQLiteEpisodeStore:
     return SQLiteEpisodeStore(folder / "memory.db", embedder=embedder)
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "memory.db")], check=False)
     assert done.returncode == -9

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from persona_agent.optimizer import OptimizerConfig, Search
+from persona_agent.optimizer import Evaluate, OptimizerConfig, Search
 from persona_agent.optimizer.judging import Slices
 from persona_agent.protocols import LanguageModel, Vectors
 from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Trial
@@ -49,27 +49,53 @@ async def remembered(
     ]
 
 
-async def found(vectors_of: bool) -> Persona:
+def search(
+    vectors_of: bool, *, current: Persona | None = None, evaluate: Evaluate = remembered
+) -> Search:
     answers: dict[str, Any] = {
         "draft_persona": {"claims": []},
         "critique": {"critique": "It was milk."},
         "propose_edits": {"edits": []},
     }
-    search = Search(
+    return Search(
         "ann",
         changed_mind(),
-        evaluate=remembered,
+        evaluate=evaluate,
+        current=current,
         model=ScriptedModel(answers),
         config=OptimizerConfig(),
         vectors=vectors if vectors_of else None,
     )
-    return await search.run()
+
+
+async def found(vectors_of: bool) -> Persona:
+    return await search(vectors_of).run()
 
 
 async def test_what_overtook_the_memory_does_not_speak_against_memory() -> None:
     assert (await found(False)).policy == ContextPolicy.generic()
     heeding = (await found(True)).policy
     assert heeding.recalled > 0 and heeding.drop_superseded
+
+
+async def test_since_taste_changed_only_later_cases_are_served() -> None:
+    assert (await found(True)).policy.since == START + timedelta(days=ERRANDS)
+    assert (await found(False)).policy.since is None
+
+
+async def test_a_policy_is_judged_on_all_cases_whatever_was_served_before() -> None:
+    seen: list[ContextPolicy] = []
+
+    async def watched(
+        persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+    ) -> list[Trial]:
+        seen.append(persona.policy)
+        return await remembered(persona, episodes, model)
+
+    served = await found(True)
+    await search(True, current=served, evaluate=watched).run()
+    assert served.policy.since is not None
+    assert seen and all(policy.since is None for policy in seen)
 
 
 def test_changes_judge_no_policy_but_are_learned_from() -> None:

@@ -170,7 +170,7 @@ async def test_what_the_user_kept_costs_nothing_whatever_is_claimed() -> None:
         return {"answer": kept[inputs.query.text]}
 
     for one in await trials(answer, persona(*claims), notes()):
-        assert one.terms == Terms(contradiction=0, irrelevance=0, copying=0)
+        assert one.terms == Terms(contradiction=0, irrelevance=0, copying=0, invention=0)
         assert objective(one, DEFAULT) == 0
 
 
@@ -252,11 +252,11 @@ async def test_reasons_are_judged_where_a_setting_says_so() -> None:
 part = st.none() | st.floats(0, 1)
 
 
-@given(st.floats(0, 1), part, part, part)
+@given(st.floats(0, 1), st.fixed_dictionaries({name: part for name in weights(DEFAULT)}))
 def test_it_stays_between_0_and_1_and_a_term_never_helps(
-    loss: float, contradiction: float | None, irrelevance: float | None, copying: float | None
+    loss: float, found: dict[str, float | None]
 ) -> None:
-    terms = Terms(contradiction=contradiction, irrelevance=irrelevance, copying=copying)
-    one = Trial(episode_id="e", answer="a", loss=loss, terms=terms)
-    assert loss <= objective(one, DEFAULT) <= 1
-    assert set(weights(DEFAULT)) == set(Terms.model_fields) - {"of_reason"}
+    one = Trial(episode_id="e", answer="a", loss=loss, terms=Terms.model_validate(found))
+    everything = OptimizerConfig(listener_weight=0.5, invention_weight=0.5)
+    assert loss <= objective(one, DEFAULT) <= objective(one, everything) <= 1
+    assert set(weights(DEFAULT)) == set(Terms.model_fields) - {"of_reason", "said"}

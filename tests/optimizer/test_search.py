@@ -20,6 +20,7 @@ from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer, Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
 from persona_agent.optimizer.watch import Simulated, watched
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftInputs, ProposeInputs, VerifyInputs
+from persona_agent.prompts.admit import AdmitInputs
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Episode, Fact, Persona, Query, Section, Trial
 from persona_agent.testing import ScriptedModel
@@ -69,6 +70,11 @@ def all_support(inputs: VerifyInputs) -> dict[str, object]:
     }
 
 
+def all_describe(inputs: AdmitInputs) -> dict[str, object]:
+    every = range(1, len(inputs.statements) + 1)
+    return {"verdicts": [{"statement": f"S{number}", "does": "describes"} for number in every]}
+
+
 def proposals(*weights: int) -> ScriptedModel:
     """A model that drafts nothing and then proposes to add these weights, one a round."""
     left = list(weights)
@@ -84,6 +90,7 @@ def proposals(*weights: int) -> ScriptedModel:
         {
             "draft_persona": {"claims": []},
             "verify_claims": all_support,
+            "admit": all_describe,
             "critique": {"critique": "too low", "preference": "", "misleading": []},
             "propose_edits": propose,
         }

@@ -122,3 +122,20 @@ async def test_the_offline_model_reads_claims_as_it_does_when_it_answers() -> No
     assert against.contradicts == ("e0", "e2")
     assert (habit.supports, habit.contradicts) == (("e0", "e2"), ())
     assert elsewhere.supports == elsewhere.contradicts == ()
+
+
+async def test_what_an_edit_rests_on_can_speak_of_another_but_not_of_itself() -> None:
+    edits = [add("tea at home", "e0", "e1"), add("tea in bed", "e1", "e2")]
+    episodes = drinks("tea", "tea", "tea")
+    assert [one.id for one in cases_for(edits, episodes, 12)] == ["e0", "e2"]
+    verdicts = [{"claim": "C1", "supports": ["E1"]}, {"claim": "C2", "supports": ["E1"]}]
+    kept, dropped = await supported(edits, episodes, 12, says(*verdicts))
+    assert (kept, dropped) == ([edits[1]], [edits[0]])
+
+
+def test_cases_to_check_are_mostly_about_the_claim() -> None:
+    asked = [
+        case(f"{n}", "about opera" if n < 6 else f"about trains {n}", "t", n) for n in range(30)
+    ]
+    found = [one.query.text for one in cases_for([add("likes opera", "x")], asked, 8)]
+    assert found.count("about opera") == 6

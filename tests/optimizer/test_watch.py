@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from persona_agent.agent import PersonaAgent
 from persona_agent.evals.demo import split_demo_users
 from persona_agent.optimizer.watch import Critiqued, Drafted, Event, Proposed, Simulated, watched
@@ -25,6 +27,7 @@ def compared(revision: Revision) -> list[tuple[object, ...]]:
     return [(gate.gate, gate.passed, gate.candidate_loss) for gate in revision.gates]
 
 
+@pytest.mark.slow
 def test_a_watched_search_is_the_same_and_tells_everything(tmp_path: Path) -> None:
     seen: list[Event] = []
     with opened(tmp_path / "one") as agent, watched(seen.append):

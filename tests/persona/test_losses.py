@@ -10,19 +10,17 @@ from hypothesis import strategies as st
 
 from persona_agent.errors import InputError, ModelAnswerError
 from persona_agent.llm.critic import (
-    assertions_and_beliefs,
     contradictions,
     heard_loss,
     listener_votes,
     relations,
 )
-from persona_agent.persona.contradiction import Verdict
 from persona_agent.persona.losses import (
-    contradiction_loss,
+    KNOWN,
+    Relations,
     invention_loss,
     listener_loss,
     reporting_apart,
-    truthfulness_loss,
 )
 from persona_agent.persona.rivals import NEAR, contradicted_twin, flipped, nearest
 from persona_agent.prompts.lab import REPLY_LISTEN
@@ -43,25 +41,13 @@ def test_one_more_vote_for_the_speaker_costs_less(votes: list[int]) -> None:
 
 
 def test_what_is_invented_is_neither_known_nor_denied() -> None:
-    said: list[list[Verdict | None]] = [
-        ["neutral", "entailment"], ["neutral", "neutral"], ["contradiction", "neutral"]
+    said: list[Relations] = [
+        (["neutral"], ["entailment"]), (["neutral"], ["neutral"]), (["contradiction"], ["neutral"])
     ]  # fmt: skip
-    assert contradiction_loss(said) == pytest.approx(1 / 3)
-    assert invention_loss(said) == pytest.approx(2 / 3)
-    assert contradiction_loss([[None, "neutral"]]) is None
-    assert contradiction_loss([[None, "contradiction"]]) == 1.0
-    assert invention_loss([[None, "entailment"], [None]]) == 0.0
-    assert invention_loss([]) is None
-
-
-def test_lies_cost_more_than_indifference() -> None:
-    beliefs = [0.9, 0.8, 0.1, 0.2]
-    truth = truthfulness_loss([True, True, False, False], beliefs)
-    lies = truthfulness_loss([False, False, True, True], beliefs)
-    assert truth is not None and lies is not None
-    assert truth < 0.05 and lies == pytest.approx(1 - truth)
-    assert truthfulness_loss([True, False, True, False], [0.9, 0.9, 0.1, 0.1]) == pytest.approx(0.5)
-    assert truthfulness_loss([True] * 4, beliefs) is None
+    assert invention_loss(said) == pytest.approx(1 / 3)
+    assert invention_loss([(["neutral"], ["contradiction"])]) == 1  # no claim is contradicted
+    assert invention_loss([([], [])]) == 1  # asserted, where nothing is known
+    assert invention_loss([KNOWN]) == 0 and invention_loss([]) == 0
 
 
 def test_a_judge_is_in_the_loss_or_reports() -> None:
@@ -153,8 +139,3 @@ async def test_relations_come_in_the_order_of_the_statements() -> None:
     model = ScriptedModel({"lab_relate": answer})
     assert await relations(model, "x", ["a", "b"]) == ["entailment", "contradiction"]
     assert await relations(model, "x", []) == []
-
-
-async def test_assertions_are_in_character_and_beliefs_out_of_it() -> None:
-    model = ScriptedModel({"lab_assert": {"answer": "yes"}, "lab_believe": {"probability": 0.2}})
-    assert await assertions_and_beliefs(model, ["a"], ["note"]) == ([True], [0.2])

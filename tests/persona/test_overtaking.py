@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from persona_agent.persona.overtaking import first_changes, overtakes
+from persona_agent.persona.overtaking import change_point, first_changes, overtakes
 from persona_agent.schema import Episode, Query
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,3 +62,43 @@ def test_other_situations_are_left_alone() -> None:
 
 def test_nothing_is_known_of_nobody() -> None:
     assert first_changes([], np.zeros((0, 2), dtype=np.float32)) == frozenset()
+
+
+# --- a change of taste as a whole ---------------------------------------------------------------
+
+
+def moment(answers: str, asked: list[int]) -> int | None:
+    """Return the day since which taste is another one; ``asked`` are the questions, by day."""
+    words = {"g": "green", "b": "black"}
+    history = [episode(day, words[one]) for day, one in enumerate(answers)]
+    at = change_point(history, np.eye(20, dtype=np.float32)[asked])
+    return None if at is None else (at - START).days
+
+
+ONCE = list(range(10))
+
+
+def test_taste_changed_where_most_of_what_came_again_was_answered_otherwise() -> None:
+    assert moment("g" * 10 + "bbgbgbbgbb", [*ONCE, *ONCE]) == 10
+    assert moment("g" * 10 + "bbbb", [*ONCE, 0, 1, 2, 3]) == 10
+
+
+def test_the_moment_is_that_of_the_change_whatever_stayed_before_and_after() -> None:
+    steady = [*ONCE[:4], *ONCE, 0, 1, 2, 3, 4, *ONCE[:5]]
+    assert moment("g" * 4 + "g" * 10 + "bbbbb" + "bbbbb", steady) == 14
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ("g" * 10 + "bbb", [*ONCE, 0, 1, 2]),
+        ("g" * 10 + "bggbggbggb", [*ONCE, *ONCE]),
+        ("g" * 20, [*ONCE, *ONCE]),
+        ("gb" * 5, ONCE),
+        ("gbgbgbgbgb", [0] * 10),
+        ("", []),
+    ],
+    ids=["too few", "most stayed", "all stayed", "nothing came again", "fickle", "nobody"],
+)
+def test_otherwise_it_did_not_change(answers: str, asked: list[int]) -> None:
+    assert moment(answers, asked) is None

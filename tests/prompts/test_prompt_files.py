@@ -40,6 +40,7 @@ from persona_agent.prompts import (
     all_prompts,
     neutralize,
 )
+from persona_agent.prompts.admit import ADMIT, AdmitInputs
 from persona_agent.prompts.baselines import (
     REACT_STEP,
     REWRITE_PERSONA,
@@ -97,6 +98,7 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
             ),
         ),
         (VERIFY_CLAIMS, VerifyInputs(claims=(text,), cases=(case,))),
+        (ADMIT, AdmitInputs(statements=(text,))),
         (DISTIL_FACTS, DistilInputs(episodes=(episode,), facts=(fact,))),
         (PROFILE, ProfileInputs(cases=(case,))),
         (TEXT_FEEDBACK, FeedbackInputs(persona=text, case=case, answer=text)),

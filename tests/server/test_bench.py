@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from persona_agent.bench.serve import body_of, user_id
+from persona_agent.bench.serve import body_of, send, user_id
 from persona_agent.bench.serve_client import Sent
 from persona_agent.bench.serve_soak import _Watch, mark_of
 from persona_agent.cli.main import main
@@ -38,12 +39,47 @@ def test_a_soak_notices_what_is_wrong() -> None:
     assert not found.clean and found.acknowledged == 3
 
 
+async def test_a_server_that_falls_behind_its_schedule_cannot_hide_it() -> None:
+    body = b'{"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}'
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.partition(b"content-length: ")[2].split(b"\r", 1)[0])
+            await reader.readexactly(length)
+            await asyncio.sleep(0.03)
+            writer.write(answer)
+
+    upstream = await asyncio.start_server(slow, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}/v1"
+    bodies = [body_of(number) for number in range(10)]
+    one_by_one = await send(base, bodies, concurrency=1)
+    offered = await send(base, bodies, concurrency=1, rate=100)
+    spread = await send(base, bodies, concurrency=10, rate=100)
+    upstream.close()
+    assert all(one.finished for one in (*one_by_one, *offered, *spread))
+    assert max(one.seconds for one in one_by_one) < 0.15
+    assert offered[-1].seconds > 10 * 0.03 - 9 / 100  # it was due long before it was sent
+    assert [one.seconds for one in offered] == sorted(one.seconds for one in offered)
+    assert max(one.seconds for one in spread) < 0.15
+
+
+def test_growth_is_that_of_the_last_half() -> None:
+    import os
+
+    report = _Watch(4, os.getpid(), lambda what, done, total: None).report({}, crossed=0, seconds=1)
+    samples = ((0, 50.0, 0.0), (2, 100.0, 10.0), (4, 103.0, 12.0))
+    assert report.model_copy(update={"memory_mib": samples}).late_share == pytest.approx(0.03)
+
+
 @pytest.mark.slow
 def test_a_small_run_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["bench", "serve", "--embedder", "hash", "--turns", "100", "--soak", "200", "--json"]
     assert main(command) == 0
     found = json.loads(capsys.readouterr().out)
     assert all(one["through"]["failed"] == 0 for one in found["latency"]["comparisons"])
+    assert any("300 turns a second" in one["what"] for one in found["latency"]["comparisons"])
     soak = found["soak"]
     assert soak["acknowledged"] + sum(soak["failures"].values()) == 200
     assert soak["acknowledged"] > 100 and soak["failures"]
+    assert soak["memory_mib"][-1][2] > 0  # what the server's metrics tell of its cache

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.server.conftest import Running
 
 EXAMPLE = """\
@@ -22,6 +24,7 @@ print("remembered as", reply.model_extra["persona"]["episode_id"])
 """
 
 
+@pytest.mark.slow
 def test_the_example_with_the_openai_client_runs(offline: Running) -> None:
     place = {"OPENAI_BASE_URL": f"{offline.url}/v1", "OPENAI_API_KEY": "unused"}
     done = subprocess.run(

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import persona_agent.ui
 from persona_agent.agent import PersonaAgent
 from persona_agent.evals.demo import split_demo_users
 from persona_agent.ui.agents import close_agents
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
 
 APP = Path(persona_agent.ui.__path__[0]) / "app.py"
 FIRST = "page_try.py"
@@ -48,8 +51,15 @@ def maya(data_dir: Path) -> str:
     return PERSON
 
 
+def opened() -> AppTest:
+    """Return the app before its first run; Streamlit takes a second to load."""
+    from streamlit.testing.v1 import AppTest
+
+    return AppTest.from_file(str(APP), default_timeout=SECONDS)
+
+
 def start(page: str = FIRST, user: str | None = None) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=SECONDS)
+    app = opened()
     if user is not None:
         app.session_state["user"] = user
     app.run()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from persona_agent.errors import SettingsError
 from persona_agent.llm import create_model
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.settings import Settings
 from persona_agent.ui import agents
-from tests.ui.conftest import APP, SECONDS, click, markdown, settled, start, texts, whole
+from tests.ui.conftest import click, markdown, opened, settled, start, texts, whole
+
+if TYPE_CHECKING:
+    from streamlit.testing.v1 import AppTest
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +108,7 @@ def test_an_address_leads_back_and_a_made_up_one_nowhere() -> None:
 
 
 def start_at(token: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=SECONDS)
+    app = opened()
     app.query_params["space"] = token
     return whole(app.run())
 

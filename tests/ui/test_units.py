@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from persona_agent.errors import InputError
+from persona_agent.schema import GateResult, TermMeans
 from persona_agent.ui.job import Job
+from persona_agent.ui.learning_view import gate_rows
 from persona_agent.ui.plots import wilson
 from persona_agent.ui.upload import MOST_BYTES, export_lines, main_user, read_upload
 
@@ -83,3 +85,32 @@ def test_an_export_is_told_from_interactions() -> None:
     assert export_lines(b"query,user\n") is None
     with pytest.raises(InputError, match="UTF-8"):
         export_lines(b"\xff\xfe")
+
+
+def gate(name: str, **terms: tuple[float | None, float | None]) -> GateResult:
+    means = [
+        TermMeans(term=term, weight=0.5, candidate=candidate, incumbent=incumbent)
+        for term, (incumbent, candidate) in terms.items()
+    ]
+    return GateResult(
+        gate=name,
+        episodes=4,
+        candidate_loss=0.2,
+        incumbent_loss=0.4,
+        difference=-0.2,
+        passed="validation" in name,
+        reason="" if "validation" in name else "it makes up more",
+        terms=tuple(means),
+    )
+
+
+def test_the_table_of_gates_shows_the_terms_that_applied() -> None:
+    first = gate("minibatch: add: x", task=(0.5, 0.2), copying=(None, 0.25), listener=(None, None))
+    second = gate("validation: add: x", task=(0.5, 0.2), contradiction=(0.9, 0.0))
+    latest, before = gate_rows([first, second])
+    assert latest["contradiction"] == "0.90 -> 0.00" and before["contradiction"] == "-"
+    assert before["copying"] == "- -> 0.25" and latest["copying"] == "-"
+    assert "listener" not in latest and "invention" not in latest  # applied nowhere
+    assert (latest["why not"], before["why not"]) == ("", "it makes up more")
+    (bare,) = gate_rows([gate("policy deep", task=(0.5, 0.2))])
+    assert list(bare) == ["", "what was tried", "gain [95 %]", "on", "why not"]

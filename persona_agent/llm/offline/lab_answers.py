@@ -44,6 +44,7 @@ from persona_agent.protocols import Embedder
 NOTHING_TO_SAY = "That is not known."
 BEARS_ON = 0.25
 """Cosine from which a statement bears on a message, a reply on the line before."""
+MOST_BEARING = 3
 ANSWERS = 0.4
 ABOUT_A_FACT = 0.45
 UNKNOWN = 0.5
@@ -72,7 +73,7 @@ def answers(embedder: Embedder) -> dict[str, Callable[[Any], Any]]:
         "lab_question": lambda inputs: question(inputs, embedder),
         "lab_recall": lambda inputs: recall(inputs, reader),
         "lab_mediate": mediate,
-        "reply_check": lambda inputs: check(inputs, reader),
+        "reply_check": lambda inputs: check(inputs, embedder, reader),
         "reply_listen": lambda inputs: listen(inputs, embedder, reader),
         **{name: _cannot(what) for name, what in _BEYOND.items()},
     }
@@ -193,8 +194,11 @@ def mediate(inputs: MediateInputs) -> MediateOutput:
     return MediateOutput(request=request[:4_000], assumptions=inputs.habits)
 
 
-def check(inputs: CheckInputs, reader: ContradictionReader) -> CheckOutput:
-    """Find contradictions by polarity, attributes and topic, whoever the statement is of."""
+def check(inputs: CheckInputs, embedder: Embedder, reader: ContradictionReader) -> CheckOutput:
+    """Find contradictions by polarity, attributes and topic, whoever the statement is of.
+
+    What bears on the reply are the statements about the user that are close to message or drafts.
+    """
     bare = [one.removeprefix(OF_USER).removeprefix(OF_ASSISTANT) for one in inputs.statements]
     return CheckOutput(
         contradictions=tuple(
@@ -202,8 +206,20 @@ def check(inputs: CheckInputs, reader: ContradictionReader) -> CheckOutput:
             for number, draft in enumerate(inputs.drafts, 1)
             for place, one in enumerate(reader.relate(draft, bare), 1)
             if one.verdict == "contradiction"
-        )
+        ),
+        bearing=_bearing(inputs, embedder),
     )
+
+
+def _bearing(inputs: CheckInputs, embedder: Embedder) -> tuple[int, ...]:
+    places = [n for n, one in enumerate(inputs.statements, 1) if one.startswith(OF_USER)]
+    texts = [inputs.statements[place - 1].removeprefix(OF_USER) for place in places]
+    asked = [one for one in (inputs.request or inputs.message, *inputs.drafts) if one.strip()]
+    if not texts or not asked:
+        return ()
+    close = similarity(embedder, texts, asked).max(axis=1)
+    ordered = [int(i) for i in np.argsort(-close, kind="stable") if close[i] >= BEARS_ON]
+    return tuple(places[i] for i in ordered[:MOST_BEARING])
 
 
 def similarity(

@@ -10,7 +10,15 @@ from typing import Any
 
 from persona_agent.errors import ModelCannotError
 from persona_agent.llm.accounting import AccountedModel
-from persona_agent.llm.offline import baselines, chat, clarifying, lab_answers, verifying, writing
+from persona_agent.llm.offline import (
+    admitting,
+    baselines,
+    chat,
+    clarifying,
+    lab_answers,
+    verifying,
+    writing,
+)
 from persona_agent.llm.offline.decide import Decider
 from persona_agent.persona import estimate_tokens
 from persona_agent.protocols import (
@@ -51,6 +59,7 @@ class OfflineModel(AccountedModel):
             "propose_edits": writing.propose,
             "distil_facts": lambda inputs: writing.distil(inputs, embedder),
             "profile": writing.profile,
+            "admit": admitting.admit,
             "verify_claims": lambda inputs: verifying.verify(inputs, embedder),
             **baselines.answers(decider),
             **lab_answers.answers(embedder),

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from persona_agent.llm.offline.statements import is_statement
-from persona_agent.persona.render import COUNTS_HEADING, EXAMPLES_HEADING
+from persona_agent.persona.render import COUNTS_HEADING, EXAMPLES_HEADING, SKETCHES_HEADING
 
 _SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
@@ -29,6 +29,7 @@ _AGAIN = re.compile(r"[.;]|\b(?:but|prefers?|likes?|chooses?|picks?|wants?)\b", 
 _JUST_NEGATED = re.compile(r"\b(?:not|never|seldom|rarely)\s+(?:\w+\s+)?$", re.IGNORECASE)
 _COUNT_LINE = re.compile(r"(.*?) \((\d+)\): (.*)")
 _LATEST = re.compile(r"; latest first: (?=\"|$)")
+_SKETCHES = re.compile(r'"([^"]*)": (.*)')
 _EXAMPLE = re.compile(r'(.*) -> "([^"]*)"')
 _OWN_WORDS_WEIGHT = 5
 
@@ -114,6 +115,8 @@ def read(persona: str) -> Reading:
             counts.extend(_counts(line[2:]))
         elif heading == EXAMPLES_HEADING:
             examples.extend(_example(line[2:]))
+        elif heading == SKETCHES_HEADING:
+            examples.extend(_sketches(line[2:]))
         else:
             claim = read_claim(line[2:])
             habit = next((h for words, h in HABITS.items() if words in claim.text), None)
@@ -180,6 +183,11 @@ def _counts(line: str) -> list[Counts]:
     counted, *latest = _LATEST.split(tail, maxsplit=1)
     counts = tuple((label, int(count)) for label, count in _COUNT.findall(counted))
     return [Counts(task, int(total), counts, tuple(_QUOTED.findall(latest[0] if latest else "")))]
+
+
+def _sketches(line: str) -> list[tuple[str, str]]:
+    found = _SKETCHES.fullmatch(line)
+    return [(words, found.group(1)) for words in found.group(2).split("; ")] if found else []
 
 
 def _example(line: str) -> list[tuple[str, str]]:

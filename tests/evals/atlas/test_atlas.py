@@ -102,6 +102,7 @@ def test_given_vectors_decide(entries: list[Entry], embedder: HashEmbedder) -> N
         build_atlas([], embedder)
 
 
+@pytest.mark.slow
 def test_importing_the_atlas_loads_no_heavy_library() -> None:
     heavy = "torch sklearn plotly matplotlib umap sentence_transformers litellm"
     code = (

@@ -9,6 +9,7 @@ from typing import Any
 from persona_agent.errors import ModelCallError
 from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.judges import Panel
+from persona_agent.evals.lab.results import Findings
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.prompts.lab import RelateInputs
 from persona_agent.protocols import LanguageModel
@@ -78,3 +79,8 @@ def says(*texts: str) -> Callable[[Any], Any]:
 
 
 FAILS = ModelCallError("HTTP 500")
+
+
+def values(findings: Findings) -> dict[str, float | None]:
+    """Return the figures by their names."""
+    return {one.name: one.value for one in findings.figures}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from persona_agent.evals.lab import divergence, joint, survival, variance
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.persona import copying, losses, rsa
+from persona_agent.persona import variance as split
 from persona_agent.persona.rerank import without_contradictions
 
 # --- variance -----------------------------------------------------------------------------------
@@ -21,7 +22,7 @@ def test_components_of_a_hand_computed_table() -> None:
     # Two personas, two items, two runs; cells 1, 3 / 5, 11, runs one below and one above.
     cells = np.array([[1.0, 3.0], [5.0, 11.0]])
     values = cells[:, :, None] + np.array([-1.0, 1.0])
-    found = variance.components(values)
+    found = split.components(values)
     # MS_P = 2*2*((2-5)^2 + (8-5)^2)/1 = 72; MS_Q = 2*2*(2^2 + 2^2) = 32; MS_PQ = 2*4*1^2 = 8;
     # MS_e = 8/4 = 2.
     assert found.run == pytest.approx(2)
@@ -40,7 +41,7 @@ def test_components_are_recovered_without_bias() -> None:
             + generator.normal(0, 0.5, (6, 8, 1))
             + generator.normal(0, 1.5, (6, 8, 3))
         )
-        one = variance.components(values)
+        one = split.components(values)
         found.append([one.persona, one.item, one.interaction, one.run])
     mean, error = np.mean(found, axis=0), np.std(found, axis=0) / math.sqrt(300)
     assert np.all(np.abs(mean - [4, 1, 0.25, 2.25]) < 4 * error)
@@ -49,7 +50,7 @@ def test_components_are_recovered_without_bias() -> None:
 @given(st.integers(0, 2**31), st.integers(2, 5), st.integers(1, 4), st.integers(2, 4))
 def test_distances_give_the_noise_corrected_variance(seed: int, p: int, q: int, n: int) -> None:
     values = np.random.default_rng(seed).normal(size=(p, q, n))
-    found = variance.stability(variance.number_distances(values))
+    found = split.stability(split.number_distances(values))
     run = values.var(axis=2, ddof=1).mean(axis=0)
     between = values.mean(axis=2).var(axis=0, ddof=1) - run / n
     assert found.run == pytest.approx(run.sum())
@@ -59,8 +60,8 @@ def test_distances_give_the_noise_corrected_variance(seed: int, p: int, q: int, 
 def test_noise_alone_is_no_persona_signal() -> None:
     generator = np.random.default_rng(2)
     values = generator.normal(size=(20, 30, 3))
-    distances = variance.number_distances(values)
-    assert variance.stability(distances).icc < 0.05
+    distances = split.number_distances(values)
+    assert split.stability(distances).icc < 0.05
     assert variance.permutation_p(distances[:5], permutations=199) > 0.02
     naive = values.mean(axis=2).var(axis=0, ddof=1).mean()
     assert naive > 0.25  # what an uncorrected estimate would call the persona's
@@ -69,23 +70,24 @@ def test_noise_alone_is_no_persona_signal() -> None:
 def test_personas_that_differ_are_told_apart_in_every_kind_of_answer() -> None:
     labels = np.array([[["a", "a"]] * 3, [["b", "b"]] * 3, [["c", "c"]] * 3])
     categories = variance.category_distances(labels)
-    found = variance.stability(categories)
+    found = split.stability(categories)
     assert (found.icc, found.run, found.run_dominated) == (1.0, 0.0, 0)
     assert variance.permutation_p(categories, permutations=199) == pytest.approx(1 / 200)
     vectors = np.eye(3)[:, None, None, :].repeat(4, axis=1).repeat(2, axis=2)
-    assert variance.stability(variance.text_distances(vectors)).icc == 1.0
+    assert split.stability(variance.text_distances(vectors)).icc == 1.0
     assert variance.icc_interval(categories) == (1.0, 1.0)
 
 
 def test_equal_answers_everywhere_tell_nothing() -> None:
-    same = variance.stability(variance.number_distances(np.ones((3, 4, 2))))
+    same = split.stability(split.number_distances(np.ones((3, 4, 2))))
     assert math.isnan(same.icc) and same.run_dominated == 0
     assert variance.robustness(np.ones((3, 4, 2))) == math.inf
 
 
 def test_the_noise_of_a_gate() -> None:
-    losses = np.array([[0.0, 1.0], [0.0, 1.0]])  # variance .5 each, over 2 episodes
-    assert variance.gate_noise(losses) == pytest.approx(0.5)
+    # Runs of variance .5 over 4 episodes on each side: sqrt(.5 / 4 + .5 / 4).
+    assert split.gate_noise(0.5, 4) == pytest.approx(0.5)
+    assert split.gate_noise(0.0, 4) == 0
 
 
 # --- the imaginary listener ---------------------------------------------------------------------

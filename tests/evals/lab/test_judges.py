@@ -13,7 +13,7 @@ from persona_agent.evals.lab.consistency import (
     verdicts,
 )
 from persona_agent.evals.lab.judges import Opinion, Panel, disagreement, invalid, majority
-from persona_agent.persona.losses import evidence_weights
+from persona_agent.persona.losses import evidence_weight
 from persona_agent.prompts.lab import Line, ListenInputs
 from persona_agent.testing.models import ScriptedModel
 from tests.evals.lab.actors import ANA, FAILS, judge
@@ -109,6 +109,6 @@ async def test_emptiness_is_not_consistent() -> None:
 
 
 def test_agreement_counts_fully_and_contradiction_by_how_likely_it_is() -> None:
-    assert evidence_weights([False, True, True], [1, 1, 3], 4) == [1.0, -0.25, -0.75]
+    assert [evidence_weight(said, 4) for said in (1, 3, 4)] == [0.25, 0.75, 1.0]
     with pytest.raises(ValueError, match="drawn"):
-        evidence_weights([True], [2], 1)
+        evidence_weight(2, 1)

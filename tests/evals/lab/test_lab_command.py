@@ -107,3 +107,21 @@ def test_a_stored_user_is_examined(tmp_path: Path, capsys: pytest.CaptureFixture
     where = ["--data-dir", str(tmp_path / "data")]
     assert main(["lab", "run", "--user", "ana", *where]) == 2
     assert "has no persona yet" in capsys.readouterr().err
+
+
+def test_a_critic_of_an_optimization_is_no_judge_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from persona_agent import PersonaAgent
+    from persona_agent.schema import Revision
+
+    with PersonaAgent.open(tmp_path / "data") as agent:
+        agent.state_claim_sync("ana", "I love tea")
+        agent.memory.personas.add_revision(
+            Revision(user_id="ana", from_version=None, to_version="x", accepted=True,
+                     critic="openai/critic")
+        )  # fmt: skip
+    command = ["lab", "run", "--user", "ana", "--data-dir", str(tmp_path / "data"), "--model",
+               "openai/actor", "--critic", "openai/other"]  # fmt: skip
+    assert main([*command, "--judge", "openai/critic"]) == 2
+    assert "'openai/critic' cannot be critic and judge" in capsys.readouterr().err

@@ -147,6 +147,7 @@ WRONG = [
     (MEDIATE, {"changed": True, "request": " "}, "is empty"),
     (REPLY_CHECK, {"contradictions": [{"draft": 3, "statement": 1}]}, "no draft 3"),
     (REPLY_CHECK, {"contradictions": [{"draft": 1, "statement": 0}]}, "no statement 0"),
+    (REPLY_CHECK, {"contradictions": [], "bearing": [3]}, "no statement 3"),
     (QUESTION, {"choice": 3}, "not among the 2 options"),
     (GYM_QUESTIONS, {"questions": [{"question": "same"}, {"question": "same"}]}, "2 different"),
     (FLAWS, {"flaws": [{"trait": "y", "line": 1, "severity": 1}]}, "not among the traits"),

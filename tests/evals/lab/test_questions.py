@@ -6,7 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from persona_agent.evals.lab import agent_drift, drift, prior, questions, realism, truthfulness
+from persona_agent.evals.lab import (
+    agent_drift,
+    drift,
+    listener,
+    prior,
+    questions,
+    realism,
+    truthfulness,
+)
 from persona_agent.evals.lab.bench import Card
 from persona_agent.evals.lab.cards import demo_cards
 from persona_agent.evals.lab.judges import Panel
@@ -21,6 +29,8 @@ from persona_agent.evals.lab.questions import Recalled
 from persona_agent.evals.lab.results import Findings
 from persona_agent.evals.lab.rubrics import TASKS
 from persona_agent.evals.lab.setup import LabOptions, make_lab
+from persona_agent.evals.lab.speakers import RepairedSpeaker
+from persona_agent.optimizer.imagined import EXAMPLES, intent_of
 from persona_agent.prompts import Case
 from persona_agent.prompts.lab import (
     GYM_QUESTIONS,
@@ -138,7 +148,7 @@ async def test_forgetting_lowers_recall_and_is_no_contradiction() -> None:
         "lab_say": say, "lab_question": {"choice": 1},
         "lab_user_turn": lambda inputs: {"message": inputs.intent},
     })  # fmt: skip
-    critic = judge("critic", lab_mediate={"request": "x"}, lab_listen={"speaker": 1})
+    critic = judge("critic", lab_mediate={"changed": False}, lab_listen={"speaker": 1})
     one = judge(lab_recall=recalls)
     found = await drift.measure(bench(actor, one, cards=(ANA,), critic=critic, turns=8))
     plain = values(found)
@@ -208,6 +218,64 @@ async def test_an_assertion_is_read_with_the_question() -> None:
     assert [[line.text for line in one.conversation] for one in seen] == [["Any pets?"]]
 
 
+async def test_an_assertion_is_read_with_what_was_said_before_it_in_the_same_reply() -> None:
+    seen: list[RelateInputs] = []
+
+    def relate(inputs: RelateInputs) -> dict[str, Any]:
+        seen.append(inputs)
+        return relations(inputs)
+
+    panel = Panel((ScriptedModel({"lab_relate": relate}),))
+    lines = talk(("And?", "The castle is old. My uncle left it to me. It rains."))
+    await truthfulness.grounding(panel, ANA.statements, lines)
+    (asked,) = seen
+    assert asked.utterance == "My uncle left it to me."
+    assert [(line.speaker, line.text) for line in asked.conversation] == [
+        ("other", "And?"), ("speaker", "The castle is old.")]  # fmt: skip
+
+
+async def test_every_prompt_names_the_sides_of_a_talk_in_its_own_words() -> None:
+    seen: dict[str, set[str]] = {}
+
+    def noted(name: str, answer: Any) -> Any:
+        def reply(inputs: Any) -> Any:
+            seen.setdefault(name, set()).update(one.speaker for one in inputs.conversation)
+            return answer(inputs) if callable(answer) else answer
+
+        return reply
+
+    model = Sampling(
+        {
+            "lab_user_turn": noted("lab_user_turn", {"message": "More."}),
+            "lab_say": noted("lab_say", {"reply": "Not true: I love tea."}),
+            "lab_mediate": noted("lab_mediate", {"changed": False}),
+            "lab_relate": noted("lab_relate", relations),
+            "lab_listen": noted("lab_listen", {"speaker": 1}),
+            "lab_question": noted("lab_question", {"choice": 1}),
+            "reply_check": {"contradictions": []},
+        },
+        chat=lambda messages, tools: "Well.",
+    )
+    made = bench(model, model, cards=(ANA,), critic=model)
+    await drift.measure(made)
+    chat, overheard = {"user", "assistant"}, {"other", "speaker"}
+    expected = {"lab_user_turn": chat, "lab_mediate": chat, "lab_question": chat,
+                "lab_say": {"other", "you"}, "lab_relate": overheard}  # fmt: skip
+    assert seen == expected
+    seen.clear()
+    await agent_drift.talk(made, ANA, **agent_drift.REPAIRED)
+    assert seen == {"lab_user_turn": chat, "lab_mediate": chat}
+    seen.clear()
+    await listener.measure(made)
+    assert seen["lab_listen"] == overheard
+
+
+async def test_a_clean_line_is_said_without_drawing_others() -> None:
+    model = Sampling({"lab_say": {"reply": "I love tea."}, "lab_relate": relations})
+    assert await RepairedSpeaker(model, model).reply(ANA.statements, (), "Tea?") == "I love tea."
+    assert [prompt for prompt, _ in model.requests] == ["lab_say", "lab_relate"]
+
+
 async def test_who_denies_a_truth_to_please_is_indifferent_to_it() -> None:
     def asserts(inputs: AssertInputs) -> dict[str, Any]:
         return {"answer": "yes" if inputs.statement in inputs.notes else "no"}
@@ -242,18 +310,18 @@ async def test_an_item_is_simulated_from_others_of_its_task() -> None:
     tasks = {episode.query.text: episode.query.task_name for episode in card.episodes}
     assert seen
     for inputs in seen:
-        assert inputs.kind == "item" and len(inputs.examples) == realism.EXAMPLES
+        assert inputs.kind == "item" and len(inputs.examples) == EXAMPLES
         (task,) = {tasks[text] for text in inputs.examples}
         assert inputs.intent.startswith(task.replace("-", " ") + ": ")
 
 
 def test_an_intent_is_a_phrase() -> None:
     rating = Query(text="x", options=("1", "2", "5"), task="walk-rating")
-    assert realism.intent_of(rating) == "walk rating: something that this user rates from 1 to 5"
+    assert intent_of(rating) == "walk rating: something that this user rates from 1 to 5"
     label = Query(text="x", options=("now", "never"), task="mail")
-    assert realism.intent_of(label).endswith("one of these labels: now, never")
+    assert intent_of(label).endswith("one of these labels: now, never")
     choice = Query(text="x", options=("a long walk home", "a short ride home"), task="trip")
-    assert "picks one of several" in realism.intent_of(choice)
+    assert "picks one of several" in intent_of(choice)
 
 
 def test_a_writer_of_questions_sees_what_to_provoke_and_no_rubric() -> None:

@@ -1,0 +1,81 @@
+"""The prompts on an assistant's replies: what a draft contradicts, and for whom it was written."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from persona_agent.prompts.lab.judging import ListenInputs, ListenOutput, check_speaker
+from persona_agent.prompts.template import PromptInputs, TypedPrompt
+from persona_agent.prompts.typed import NOTHING, Sentence, numbered, shorten
+from persona_agent.schema.base import Record
+
+LONGEST_DRAFT = 4_000
+
+OF_USER, OF_ASSISTANT = "The user: ", "The assistant: "
+"""What a statement in a check of drafts begins with."""
+
+
+class CheckInputs(PromptInputs):
+    """A user's message, drafts of the reply to it, and what is known of both sides.
+
+    ``request`` is the message as it was rewritten before it was answered, empty where it was not.
+    """
+
+    message: str
+    request: str = ""
+    drafts: tuple[str, ...] = Field(min_length=1)
+    statements: tuple[str, ...]
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "message": shorten(self.message, 4_000),
+            "request": shorten(self.request, 4_000) or NOTHING,
+            "drafts": "\n".join(_draft(i, one) for i, one in enumerate(self.drafts, 1)),
+            "statements": numbered(self.statements) or NOTHING,
+        }
+
+
+def _draft(number: int, text: str) -> str:
+    """Return a draft with its lines under each other, indented, so that none begins an item."""
+    lines = [" ".join(line.split()) for line in text[:LONGEST_DRAFT].splitlines()]
+    shown = "\n   ".join(line for line in lines if line)
+    return f"{number}. {shown}{'…' if len(text) > LONGEST_DRAFT else ''}"
+
+
+class DraftConflict(Record):
+    """A draft and a statement that it contradicts, both counted from 1, and the words in it."""
+
+    draft: int
+    statement: int
+    evidence: Sentence = ""
+
+
+class CheckOutput(Record):
+    """The contradictions; none when the drafts agree with all statements.
+
+    ``bearing`` numbers the statements about the user on which a good reply depends.
+    """
+
+    contradictions: tuple[DraftConflict, ...] = ()
+    bearing: tuple[int, ...] = ()
+
+
+def _check_conflicts(inputs: CheckInputs, output: CheckOutput) -> None:
+    for one in output.contradictions:
+        if not 1 <= one.draft <= len(inputs.drafts):
+            raise ValueError(f"there is no draft {one.draft}")
+        if not 1 <= one.statement <= len(inputs.statements):
+            raise ValueError(f"there is no statement {one.statement}")
+    for number in output.bearing:
+        if not 1 <= number <= len(inputs.statements):
+            raise ValueError(f"there is no statement {number}")
+
+
+def _check_reader(inputs: ListenInputs, output: ListenOutput) -> None:
+    if output.speaker:  # 0 is allowed here: nothing in the reply tells the users apart
+        check_speaker(inputs, output)
+
+
+REPLY_CHECK = TypedPrompt("reply_check", CheckInputs, CheckOutput, check=_check_conflicts)
+REPLY_LISTEN = TypedPrompt("reply_listen", ListenInputs, ListenOutput, check=_check_reader)

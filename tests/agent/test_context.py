@@ -1,0 +1,111 @@
+"""What a policy leaves out of a context: old taste, distant claims, what is shown twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from persona_agent.agent.context import Context, ContextBuilder
+from persona_agent.memory.episodes import InMemoryEpisodeStore
+from persona_agent.persona.render import SKETCHES_HEADING
+from persona_agent.persona.statistics import MOST_LABELS
+from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section
+from persona_agent.testing import HashEmbedder
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+EMBEDDER = HashEmbedder()
+
+
+PLACES = "harbour kitchen attic meadow station library orchard theatre".split()
+
+
+def day(number: int) -> datetime:
+    return START + timedelta(days=number)
+
+
+def builder(outcomes: Sequence[str]) -> ContextBuilder:
+    """A memory of one evening drink a day, each in another place."""
+    episodes = [
+        Episode(
+            id=f"e{n}",
+            user_id="ann",
+            query=Query(text=f"evening drink, {PLACES[n % len(PLACES)]} {n}", task="drinks"),
+            outcome=outcome,
+            at=day(n),
+        )
+        for n, outcome in enumerate(outcomes)
+    ]
+    store = InMemoryEpisodeStore()
+    store.add(episodes, EMBEDDER.embed([one.query.text for one in episodes]))
+    return ContextBuilder(store, EMBEDDER, persona_tokens=600)
+
+
+def built(
+    outcomes: Sequence[str],
+    policy: ContextPolicy,
+    *claims: Claim,
+    before: datetime | None = None,
+    asked: str = "evening drink",
+) -> Context:
+    persona = Persona(user_id="ann", claims=claims, policy=policy)
+    query = Query(text=asked, options=("tea", "milk"), task="drinks")
+    return builder(outcomes).build(persona, query, before=before)
+
+
+# --- since taste changed ------------------------------------------------------------------------
+
+
+def test_cases_from_before_a_change_of_taste_are_neither_recalled_nor_counted() -> None:
+    context = built(["tea"] * 5 + ["milk"] * 3, ContextPolicy(since=day(5)))
+    assert {one.episode.outcome for one in context.recalled} == {"milk"}
+    assert len(context.recalled) == 3
+    assert 'drinks (3): "milk" 3' in context.persona_text
+
+
+@pytest.mark.parametrize("asked_on", [3, 5])
+def test_a_question_from_before_the_change_sees_the_taste_of_its_time(asked_on: int) -> None:
+    policy = ContextPolicy(since=day(5))
+    context = built(["tea"] * 5 + ["milk"] * 3, policy, before=day(asked_on))
+    assert len(context.recalled) == asked_on
+    assert {one.episode.outcome for one in context.recalled} == {"tea"}
+
+
+# --- room for few claims ------------------------------------------------------------------------
+
+
+def claim(text: str, *, pinned: bool = False) -> Claim:
+    return Claim(section=Section.VALUES, text=text, origin="user", pinned=pinned)
+
+
+def test_the_claims_nearest_to_the_query_are_shown_and_pinned_ones_always() -> None:
+    claims = (
+        claim("prefers mountain trails"),
+        claim("never an evening drink with sugar"),
+        claim("writes short letters", pinned=True),
+        claim("collects stamps"),
+    )
+    text = built([], ContextPolicy(recalled=0, most_claims=1), *claims).persona_text
+    assert "evening drink with sugar" in text and "short letters" in text
+    assert "trails" not in text and "stamps" not in text
+    assert "stamps" in built([], ContextPolicy(recalled=0, most_claims=4), *claims).persona_text
+
+
+# --- cases in key words -------------------------------------------------------------------------
+
+IN_SHORT = ContextPolicy(recalled=1, show_sketches=True)
+
+
+def test_other_cases_than_the_recalled_one_are_shown_in_key_words() -> None:
+    context = built(["tea", "milk"], IN_SHORT, asked="evening drink, kitchen 1")
+    (recalled,) = context.recalled
+    assert recalled.episode.outcome == "milk"
+    assert f'{SKETCHES_HEADING}\n- "tea": evening drink harbour' in context.persona_text
+    assert SKETCHES_HEADING not in built(["tea", "milk"], ContextPolicy()).persona_text
+
+
+def test_nothing_is_shown_in_key_words_where_outcomes_are_too_many_to_be_counted() -> None:
+    differing = [f"drink {n // 2}" for n in range(4 * MOST_LABELS)]
+    assert SKETCHES_HEADING not in built(differing, IN_SHORT).persona_text
+    assert SKETCHES_HEADING in built(differing[: 2 * MOST_LABELS], IN_SHORT).persona_text

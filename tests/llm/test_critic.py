@@ -1,0 +1,40 @@
+"""What a critic is asked about drafts of a reply."""
+
+from __future__ import annotations
+
+from persona_agent.llm.critic import Conflict, check_drafts, contradictions
+from persona_agent.llm.offline import OfflineModel
+from persona_agent.prompts.lab import REPLY_CHECK, CheckInputs
+from persona_agent.testing import ScriptedModel
+from persona_agent.testing.embedder import HashEmbedder
+
+
+async def test_one_call_tells_conflicts_and_what_bears_on_the_reply() -> None:
+    answer = {
+        "contradictions": [{"draft": 2, "statement": 1, "evidence": "beef"},
+                           {"draft": 2, "statement": 3, "evidence": "Kim"}],
+        "bearing": [2, 3, 1, 2],
+    }  # fmt: skip
+    model = ScriptedModel({"reply_check": answer})
+    found = await check_drafts(
+        model, ["a", "b"], message="?", of_user=["no meat", "short"], of_assistant=["I am Bo."]
+    )
+    assert found.conflicts == [
+        [], [Conflict("no meat", "beef", True), Conflict("I am Bo.", "Kim", False)]]  # fmt: skip
+    assert found.bearing == (1, 0), "claims only, each once, the weightiest first"
+    assert len(model.requests) == 1
+    assert await contradictions(model, ["a", "b"], message="?", of_user=["x", "y", "z"]) == [
+        [], ["x", "z"]]  # fmt: skip
+
+
+async def test_nothing_known_costs_no_call_and_nothing_bears_on_it() -> None:
+    model = ScriptedModel()
+    found = await check_drafts(model, ["a"], message="?")
+    assert (found.conflicts, found.bearing, model.requests) == ([[]], (), [])
+
+
+async def test_offline_what_is_near_bears_on_the_reply() -> None:
+    statements = ("The user: likes rain", "The assistant: I am Bo.", "The user: eats no meat")
+    inputs = CheckInputs(message="meat", drafts=("Who eats no meat?",), statements=statements)
+    found = await OfflineModel(HashEmbedder()).ask(REPLY_CHECK, inputs)
+    assert found.bearing == (3,)

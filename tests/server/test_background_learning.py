@@ -1,0 +1,90 @@
+"""Turns that the server passes on teach as chat turns do: beside the answers, once at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from persona_agent.testing import ScriptedModel
+from tests.server.conftest import Running, Start
+
+AFTER = 3
+
+
+def say(running: Running, text: str, *, stream: bool = False) -> None:
+    body = {
+        "model": "scripted",
+        "user": "ana",
+        "stream": stream,
+        "messages": [{"role": "user", "content": text}],
+    }
+    with running.client() as client:
+        answer = client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200 and "finish_reason" in answer.text
+
+
+def model() -> ScriptedModel:
+    return ScriptedModel({"distil_facts": distilled}, chat="as you like")
+
+
+def distilled(inputs: Any) -> dict[str, Any]:
+    said = [
+        {"text": f"The user said: {one.query.text}", "sources": [f"E{number}"]}
+        for number, one in enumerate(inputs.episodes, 1)
+    ]
+    return {"facts": said}
+
+
+def claims(running: Running) -> set[str]:
+    found = running.agent.memory.personas.latest("ana")
+    return {claim.text for claim in found.claims} if found else set()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_users_state_in_turns_is_learned_by_itself(start: Start, stream: bool) -> None:
+    running = start(model(), optimize_after=AFTER)
+    foods = ("pork", "beef", "veal")
+    for food in foods:
+        assert not claims(running)
+        say(running, f"I never eat {food}.", stream=stream)
+    wanted = {f"I never eat {food}." for food in foods}
+    for _ in range(500):
+        if claims(running) == wanted:
+            break
+        time.sleep(0.01)
+    assert claims(running) == wanted
+
+
+def test_answers_do_not_wait_and_one_look_goes_on_at_a_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    async def never(user: str) -> str:
+        looks.append(user)
+        await asyncio.Event().wait()
+        return ""
+
+    running = start(model(), optimize_after=AFTER)
+    monkeypatch.setattr(running.agent, "due", never)
+    for food in ("pork", "beef", "veal", "lamb"):
+        say(running, f"I never eat {food}.")
+    assert looks == ["ana"]
+    with running.client(user="ana") as client:  # and who is forgotten is not learned from
+        assert client.delete("/v1/memory").status_code == 200
+    assert not running.agent._learning and not claims(running)
+
+
+def test_small_talk_and_servers_without_the_setting_start_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def due(user: str) -> str:
+        raise AssertionError(user)
+
+    running = start(model())
+    monkeypatch.setattr(running.agent, "due", due)
+    say(running, "I never eat pork.")
+    assert not running.agent._learning
