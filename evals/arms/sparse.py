@@ -9,7 +9,7 @@ from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.schema import ContextPolicy, Persona
 
 SPARSE = "persona-sparse"
-MOST_CLAIMS = 6
+MOST_CLAIMS = 3
 
 
 def at_most_one(persona: Persona) -> Persona:
@@ -21,6 +21,7 @@ def at_most_one(persona: Persona) -> Persona:
         update={
             "recalled": min(1, policy.recalled),
             "show_statistics": True,
+            "show_demonstrations": False,
             "show_sketches": True,
             "most_claims": MOST_CLAIMS,
             "brief": True,

@@ -64,7 +64,9 @@ async def judge_dialogue(
         edges[place - 1, place] = relation.answer or "none"
         for back in range(2, LOOKS_BACK + 1):
             if place - back >= 0:
-                earlier, _ = await panel.discourse(lines[place - back].text, reply)
+                line = lines[place - back]
+                same = line.speaker == lines[place].speaker
+                earlier, _ = await panel.discourse(line.text, reply, same_speaker=same)
                 edges[place - back, place] = earlier.answer or "none"
         fits = (
             None

@@ -20,7 +20,7 @@ from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.judges import Opinion, disagreement
 from persona_agent.evals.lab.people import PLANTED
 from persona_agent.evals.lab.questions import Recalled, ask_back, ask_persona, judge_recall
-from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
+from persona_agent.evals.lab.results import Better, Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import (
     PlainSpeaker,
     RepairedSpeaker,
@@ -102,7 +102,7 @@ class Arm:
         self.override: list[float | None] = []
         self.inferred: list[float | None] = []
         self.remembering: list[str] = []
-        self.recall: list[float | None] = []
+        self.recall: list[str | None] = []
         self.recall_verdicts: list[Verdict] = []
 
     async def question(
@@ -116,9 +116,9 @@ class Arm:
     async def remember(self, bench: LabBench, card: Card, recalled: Sequence[Recalled]) -> None:
         """Judge what was remembered of the talk."""
         name = f"{self.name}, {card.user_id}:"
-        scores, verdicts = await judge_recall(bench.judges, name, recalled)
-        self.recall += scores
-        self.remembering += [card.user_id] * len(scores)
+        found, verdicts = await judge_recall(bench.judges, name, recalled)
+        self.recall += found
+        self.remembering += [card.user_id] * len(found)
         self.recall_verdicts += verdicts
 
     def holding(self) -> tuple[list[float | None], list[str]]:
@@ -226,21 +226,15 @@ def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
         figure(f"Q&A with the persona shown, {arm.name}",
                mean_interval(arm.override, arm.questioned, seed=seed),
                "how often questions about the persona are answered right after the talk, with the "
-               "persona in view (chance 0.20): a miss is the conversation winning over it",
+               "persona in view, a right one among five statements; a miss, or to say that it "
+               "cannot be told, is the conversation winning over it",
                better="higher"),
         figure(f"Q&A from the talk alone, {arm.name}",
                mean_interval(arm.inferred, arm.questioned, seed=seed),
                "the same without the persona in view, and without the turns that asked for it: "
                "how much of it came through", better="higher"),
     ]  # fmt: skip
-    if arm.recall:
-        made.append(
-            figure(f"recall of its own answers, {arm.name}",
-                   mean_interval(arm.recall, arm.remembering, seed=seed),
-                   "how often it still gives, at the end, what it answered early in the talk; to "
-                   "have forgotten contradicts nothing, so the figures above do not show it",
-                   better="higher", asked=len(arm.recall))
-        )  # fmt: skip
+    made += _recall(arm, seed)
     if arm.calls:
         cost = mean_interval(arm.calls, seed=seed)
         meaning = "model calls for each reply, those of its repairs included"
@@ -255,6 +249,27 @@ def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
             )
         )
     return made
+
+
+def _recall(arm: Arm, seed: int) -> list[Figure]:
+    """Return how often an early answer is given again, owned to be lost, or replaced."""
+    told: tuple[tuple[str, str, Better, str], ...] = (
+        ("recall of its own answers", "right", "higher",
+         "how often it still gives, at the end, what it answered early in the talk; to have "
+         "forgotten contradicts nothing, so the figures above do not show it"),
+        ("recall, not known", "not known", "",
+         "how often it says instead that it does not know or see it any more, which invents "
+         "nothing"),
+        ("recall, wrong", "wrong", "lower",
+         "how often it gives something else, or denies that it answered"),
+    )  # fmt: skip
+    found: list[Figure] = []
+    for name, verdict, better, meaning in told if arm.recall else ():
+        shares = [None if one is None else float(one == verdict) for one in arm.recall]
+        share = mean_interval(shares, arm.remembering, seed=seed)
+        made = figure(f"{name}, {arm.name}", share, meaning, better=better, asked=len(shares))
+        found.append(made)
+    return found
 
 
 DRIFT = Experiment("drift", "Drift in conversation", measure)

@@ -31,12 +31,14 @@ from persona_agent.prompts.lab import (
     RECALL,
     RELATE,
     REPLY_CHECK,
+    WHOSE,
     CheckInputs,
     DiscourseInputs,
     Line,
     ListenInputs,
     RecallInputs,
     RelateInputs,
+    WhoseInputs,
 )
 from persona_agent.protocols import LanguageModel
 
@@ -189,8 +191,19 @@ class Panel:
         counted = Counter(await self.ballots(ask, utterance))
         return [counted[place] for place in range(len(persons))]
 
+    async def owner(self, item: str, persons: Sequence[str]) -> list[int]:
+        """Return for how many votes each person received, asked or judged an item; shuffled too."""
+
+        async def ask(model: LanguageModel, order: random.Random) -> int:
+            places = order.sample(range(len(persons)), len(persons))
+            inputs = WhoseInputs(item=item, persons=tuple(persons[place] for place in places))
+            return places[(await model.ask(WHOSE, inputs)).speaker - 1]
+
+        counted = Counter(await self.ballots(ask, item))
+        return [counted[place] for place in range(len(persons))]
+
     async def recalls(self, asked: str, answered: str, later: str, reply: str) -> Opinion:
-        """Return whether a later reply gives an early answer: right, wrong, or cannot tell."""
+        """Return what a later reply gives of an early answer, as the prompt names it."""
         inputs = RecallInputs(asked=asked, answered=answered, later=later, reply=reply)
 
         async def ask(model: LanguageModel, _: random.Random) -> tuple[str, str]:
@@ -199,11 +212,14 @@ class Panel:
 
         return majority(await self.ballots(ask, f"{answered}{reply}"))
 
-    async def discourse(self, earlier: str, reply: str) -> tuple[Opinion, float | None]:
+    async def discourse(
+        self, earlier: str, reply: str, *, same_speaker: bool = False
+    ) -> tuple[Opinion, float | None]:
         """Return the relation of a reply to an earlier line, and its mean relevance, 0 to 1."""
+        inputs = DiscourseInputs(earlier=earlier, reply=reply, same_speaker=same_speaker)
 
         async def ask(model: LanguageModel, _: random.Random) -> tuple[str, str, float]:
-            found = await model.ask(DISCOURSE, DiscourseInputs(earlier=earlier, reply=reply))
+            found = await model.ask(DISCOURSE, inputs)
             return found.relation, found.reason, found.relevance
 
         ballots = await self.ballots(ask, reply)

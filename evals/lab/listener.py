@@ -40,12 +40,13 @@ def hardest(card: Card, others: Sequence[Card], embedder: Embedder) -> Card:
 
 
 def rivals(bench: LabBench, card: Card) -> dict[str, str]:
-    """Return a distractor of each kind."""
+    """Return a distractor of each kind: the random one is another than the hard one, if it can."""
     order = random.Random(f"{bench.seed}:{card.user_id}")
     others = bench.distractors(card)
+    hard = hardest(card, others, bench.embedder)
     return {
-        "random": order.choice(others).text,
-        "hard": hardest(card, others, bench.embedder).text,
+        "random": order.choice([one for one in others if one.text != hard.text] or others).text,
+        "hard": hard.text,
         "twin": contradicted_twin(card.statements, order.randrange(len(card.statements))),
         "assistant": ASSISTANT,
     }
@@ -93,8 +94,9 @@ async def measure(bench: LabBench) -> Findings:
             plain.setdefault(kind, []).extend(values)
             names.setdefault(kind, []).extend([card.user_id] * len(values))
         if sampled:
-            against = tuple(rivals(bench, card).values())
-            speaker = RepairedSpeaker(bench.actor, bench.critic, against)
+            against = tuple(dict.fromkeys(rivals(bench, card).values()))
+            votes = bench.judges.votes
+            speaker = RepairedSpeaker(bench.actor, bench.critic, against, votes=votes)
             for kind, values in (await hear(bench, card, speaker))[0].items():
                 chosen.setdefault(kind, []).extend(values)
         bench.progress("listener", done, len(bench.cards))

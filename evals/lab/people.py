@@ -159,11 +159,14 @@ BACK_QUESTIONS: dict[str, str] = {
     "What did you do last weekend?": "What did you say you did last weekend?",
     "What was the last thing you read or watched?":
         "What did you say was the last thing you read or watched?",
-    "Hello! What should I call you?": "What did you say I should call you?",
+    "Hello! What should I call you?": "What do I call you?",
     "What was the first thing that you ever did for anybody?":
         "And what was the first thing that you did for anybody?",
 }  # fmt: skip
 """What is asked after the talk about an answer in it that no description of the speaker gives."""
+
+SETTLED_NEXT: frozenset[str] = frozenset({"Hello! What should I call you?"})
+"""Those of them that the one who asks may settle in the next message, as by giving a name."""
 
 
 class Scene(NamedTuple):

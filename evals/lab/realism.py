@@ -88,7 +88,7 @@ async def _realism(
     verdicts = []
     for (card, one), message in zip(real, simulated, strict=True):
         rival = bench.distractors(card)[0]
-        votes = await bench.judges.listen(message, [card.text, rival.text])
+        votes = await bench.judges.owner(message, [card.text, rival.text])
         users.append(float(votes[0] > votes[1]) if sum(votes) else None)
         verdicts.append(
             Verdict(item=f"{card.user_id}, {one.query.task_name}", verdict="simulated",
@@ -111,7 +111,7 @@ async def _realism(
                "divergence of length, form and opening from the real messages, in bits",
                better="lower"),
         figure("who is recovered", mean_interval(users, names, seed=seed),
-               "how often a listener hears which of two users was simulated", better="higher"),
+               "how often a judge tells which of two users was simulated", better="higher"),
         figure("intent is recovered", mean_interval(intents, names, seed=seed),
                "how often the nearest task is the one that was asked for", better="higher"),
         figure("distinct-2 of simulated messages", (distinct(simulated), None, count),

@@ -6,7 +6,9 @@ import math
 from typing import NamedTuple
 
 from persona_agent.agent.mediate import mediated
+from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Experiment, LabBench
+from persona_agent.evals.lab.habits import Understood, habit_figures, understand
 from persona_agent.evals.lab.intervals import mean_interval
 from persona_agent.evals.lab.results import Findings, Verdict, figure
 from persona_agent.prompts import DECIDE, DecideInputs
@@ -14,6 +16,10 @@ from persona_agent.prompts.lab import Line, conversation
 from persona_agent.schema import Query
 
 KEPT = "mediated, conversation kept"
+NOTHING_LOST = (
+    "Nothing was lost by speaking piece by piece, so that nothing could come back: these "
+    "instructions do not test a mediator for this model."
+)
 
 
 class Sharded(NamedTuple):
@@ -86,7 +92,7 @@ def recovery_ratio(mediated_score: float, sharded: float, concat: float) -> floa
 
 
 async def measure(bench: LabBench) -> Findings:
-    """Play every sharded instruction in the three settings."""
+    """Play every sharded instruction in all settings, and see what a user's habits add."""
     scores: dict[str, list[float | None]] = {
         name: [] for name in ("concat", "sharded", "mediated", KEPT)
     }
@@ -116,7 +122,16 @@ async def measure(bench: LabBench) -> Findings:
                "share of the loss from speaking piece by piece that the mediator brings back; "
                "unknown when nothing was lost", better="higher")
     )  # fmt: skip
-    return Findings(figures=tuple(figures), verdicts=tuple(verdicts))
+    notes = [] if not math.isnan(ratio) else [NOTHING_LOST]
+    found: list[Understood] = []
+    try:
+        found += [await understand(bench, card) for card in bench.cards if card.episodes]
+    except ModelCannotError as error:
+        notes.append(f"Habits are not measured: {error}")
+    if found:
+        figures += habit_figures(found, bench.seed)
+        verdicts += [verdict for one in found for verdict in one.verdicts]
+    return Findings(figures=tuple(figures), verdicts=tuple(verdicts), notes=tuple(notes))
 
 
 MEDIATOR = Experiment("mediator", "Mediator", measure)

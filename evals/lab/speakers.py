@@ -11,7 +11,7 @@ from persona_agent.agent.rerank import Listener, Rerank, choose_reply
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.people import SMALL_TALK
-from persona_agent.llm.critic import relations
+from persona_agent.llm.critic import VOTES, relations
 from persona_agent.prompts.lab import SAY, USER_TURN, Line, SayInputs, UserTurnInputs
 from persona_agent.protocols import LanguageModel
 
@@ -58,13 +58,14 @@ class RepairedSpeaker:
 
     What it says of itself is kept and is true from then on. A first line that contradicts neither
     the persona nor that is said; else others are drawn, and the best of all is said. With rivals
-    others are always drawn, and a listener among them has its say.
+    others are always drawn, and a listener among them has its say, in so many votes a line.
     """
 
     model: LanguageModel
     critic: LanguageModel
     rivals: tuple[str, ...] = ()
     candidates: int = 3
+    votes: int = VOTES
     said: list[str] = field(default_factory=list)
 
     async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
@@ -79,7 +80,7 @@ class RepairedSpeaker:
             most = self.candidates - 1 if not self.model.deterministic else int(asked != message)
             found += [await plain.reply(true, before, message) for _ in range(most)]
         persons = (" ".join(statements), *self.rivals)
-        listener = Listener(self.critic, persons) if self.rivals else None
+        listener = Listener(self.critic, persons, votes=self.votes) if self.rivals else None
         rerank = Rerank(critic=self.critic, statements=true, listener=listener)
         best = await choose_reply(found, rerank, before=shown)
         self.said.append(best)

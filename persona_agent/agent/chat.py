@@ -45,8 +45,8 @@ class ChatTurn(Record):
     ``episode_id`` is what feedback attaches to. ``recalled`` are the memories that the model got
     to see with the message, ``tool_calls`` the names of the tools that it called, in order.
     ``usage`` is what this turn cost, ``costs`` the same by step: answer, mediator, candidates,
-    critic (with the listener). ``request`` is what the mediator had answered in place of the
-    message, ``weighed`` how the drafts came out, ``problems`` why a repair was left out.
+    critic (with the listener). ``request`` is what the mediator made of the message,
+    ``weighed`` how the drafts came out, ``problems`` why a repair was left out.
     """
 
     text: str

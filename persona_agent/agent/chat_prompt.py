@@ -15,6 +15,8 @@ SECTION_TAGS = frozenset(
 """Tags of the prompt's sections; no text from outside may open or close one."""
 
 _LINE = 400
+_ANSWERED = "(earlier in this conversation; you answered: "
+_EXPLAINED = ", and in brackets what you answered, where that was in this conversation"
 
 
 class ChatInputs(PromptInputs):
@@ -25,6 +27,11 @@ class ChatInputs(PromptInputs):
     persona: str = ""
     memories: tuple[str, ...] = ()
 
+    @property
+    def own_answers(self) -> bool:
+        """Whether a memory shows what the assistant itself answered in this conversation."""
+        return any(_ANSWERED in one for one in self.memories)
+
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
@@ -32,6 +39,24 @@ class ChatInputs(PromptInputs):
             "memories": "\n".join(self.memories) or NOTHING,
             "today": self.today or "not known",
             "message": self.message,
+            "own_answers": _EXPLAINED if self.own_answers else "",
+        }
+
+
+class FullInputs(PromptInputs):
+    """A message, the same with what it leaves out, and what nobody said of it."""
+
+    message: str
+    request: str
+    open: tuple[str, ...] = ()
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        missing = "; ".join(shorten(one, 200).rstrip(" .?;") for one in self.open)
+        return {
+            "message": neutralize(self.message, SECTION_TAGS),
+            "request": neutralize(shorten(self.request, 4_000), SECTION_TAGS),
+            "unsaid": neutralize(f"\n(Not said: {missing})" if missing else "", SECTION_TAGS),
         }
 
 
@@ -65,6 +90,7 @@ class AgainInputs(PromptInputs):
 
 
 CHAT = TypedPrompt("chat", ChatInputs, ChatReply)
+CHAT_IN_FULL = TypedPrompt("chat_in_full", FullInputs, ChatReply)
 CHAT_KEPT = TypedPrompt("chat_kept", KeptInputs, ChatReply)
 REPLY_AGAIN = TypedPrompt("reply_again", AgainInputs, ChatReply)
 
@@ -89,35 +115,38 @@ def memory_line(episode: Episode, *, thread: str | None = None) -> str:
         return f"{start} (the user {judged} this answer: {shorten(episode.response, 300)}){comment}"
     if thread is not None and episode.metadata.get("thread") == thread and episode.response:
         own = shorten(episode.response, 200)
-        return f"{start} (earlier in this conversation; you answered: {own}){comment}"
+        return f"{start} {_ANSWERED}{own}){comment}"
     return f"{start}{comment}"
 
 
-def with_open(request: str, unsaid: Sequence[str]) -> str:
-    """Return a rewritten request with one line on what it leaves open."""
-    if not unsaid:
-        return request
-    missing = "; ".join(shorten(one, 200).rstrip(" .?;") for one in unsaid)
-    return f"{request}\n(Not said: {missing}; ask only if it matters.)"
-
-
 def chat_messages(
-    inputs: ChatInputs, history: Sequence[ChatMessage], own_words: Sequence[str] = ()
+    inputs: ChatInputs,
+    history: Sequence[ChatMessage],
+    own_words: Sequence[str] = (),
+    *,
+    request: str = "",
+    unsaid: Sequence[str] = (),
 ) -> tuple[ChatMessage, ...]:
     """Return the messages to send: the system prompt, the conversation so far, the message.
 
     What the assistant said of itself in messages that are not sent any more stands at the end of
-    the system prompt.
+    the system prompt. Where the mediator made a ``request`` of the message, it stands below it
+    with what it leaves ``unsaid``, and the system prompt says what these lines are.
     """
     system, message = CHAT.render(inputs)
+    added: list[str] = []
+    if request:
+        full = FullInputs(message=inputs.message, request=request, open=tuple(unsaid))
+        explained, message = CHAT_IN_FULL.render(full)
+        added.append(explained.content)
     if own_words:
-        added = CHAT_KEPT.render(KeptInputs(own_words=tuple(own_words)))[0].content
-        system = system.model_copy(update={"content": f"{system.content}\n\n{added}"})
+        added.append(CHAT_KEPT.render(KeptInputs(own_words=tuple(own_words)))[0].content)
+    content = "\n\n".join([system.content, *added])
     earlier = [
         said.model_copy(update={"content": neutralize(said.content, SECTION_TAGS)})
         for said in history
     ]
-    return (system, *earlier, message)
+    return (system.model_copy(update={"content": content}), *earlier, message)
 
 
 def messages_again(

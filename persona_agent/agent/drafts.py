@@ -17,6 +17,7 @@ from persona_agent.agent.rerank import differ, heard_as
 from persona_agent.errors import ModelError
 from persona_agent.llm import Ledger
 from persona_agent.llm.critic import Checked, Conflict
+from persona_agent.persona.own_words import occasion
 from persona_agent.prompts.lab import Line
 from persona_agent.prompts.typed import shorten
 from persona_agent.protocols import ChatReply
@@ -154,7 +155,7 @@ class Drafts:
         )
         with self._charged("critic"):
             texts = [one.content.strip() for one in replies]
-            found = await self._repairs.check(texts, self._grounds)
+            found = await self._repairs.check(texts, self._grounds, again=bool(self._drafts))
         self._drafts += replies
         self._conflicts += found.conflicts
         return found
@@ -175,6 +176,8 @@ def _usable(reply: ChatReply) -> bool:
 
 def _named(conflict: Conflict) -> str:
     """Return what a draft goes against, on one line, for the one who draws it anew."""
+    when, statement = ("", conflict.statement) if conflict.of_user else occasion(conflict.statement)
     whose = "Known of the user" if conflict.of_user else "You said before"
+    whose += f", {shorten(when, 240)}" if when else ""
     said = f' (the draft: "{shorten(conflict.evidence, 120)}")' if conflict.evidence else ""
-    return f"{whose}: {shorten(conflict.statement, 240)}{said}"
+    return f"{whose}: {shorten(statement, 240)}{said}"

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from pydantic import ValidationError
 
@@ -99,6 +100,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         )
         self._learning: dict[str, asyncio.Task[None]] = {}
         self._unjudged: set[str] = set()
+        self._slots = WeakKeyDictionary()
 
     @classmethod
     def open(cls, data_dir: str | Path | None = None, **settings: Any) -> Self:

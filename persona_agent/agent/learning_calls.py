@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
+from weakref import WeakKeyDictionary
 
 from persona_agent.agent.due import due, may_state, unlearned
 from persona_agent.agent.inputs import valid_user
@@ -55,6 +57,7 @@ class LearningCalls:
     _background: LoopThread
     _learning: dict[str, asyncio.Task[None]]
     _unjudged: set[str]
+    _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
 
     async def optimize(self, user: str) -> Revision:
         """Improve the persona from the user's recent interactions; keep only what helps.
@@ -176,11 +179,17 @@ class LearningCalls:
         """Optimize as long as outcomes came since it was last looked at, and it is due."""
         try:
             while user in self._unjudged:
-                self._unjudged.discard(user)
-                await self._optimize_if_due(user)
+                async with self._slot():
+                    self._unjudged.discard(user)
+                    await self._optimize_if_due(user)
         finally:  # in the same step as the last look, so that no outcome falls in between
             self._unjudged.discard(user)
             self._learning.pop(user, None)
+
+    def _slot(self) -> asyncio.Semaphore:
+        """Return what bounds the users that are learned from in the background at once."""
+        loop = asyncio.get_running_loop()
+        return self._slots.setdefault(loop, asyncio.Semaphore(USERS_AT_ONCE))
 
     async def _optimize_if_due(self, user: str) -> None:
         try:
@@ -191,10 +200,15 @@ class LearningCalls:
 
     async def _stop_learning(self, user: str | None = None) -> None:
         """End what runs in the background, of one user or all; what was paid for is journaled."""
-        running = [task for who, task in self._learning.items() if user in (None, who)]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        here, own = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+        for task in [task for who, task in self._learning.items() if user in (None, who)]:
+            if task.get_loop() is here:
+                task.cancel()
+                own.append(task)
+            else:
+                with suppress(RuntimeError):  # its loop has ended, and the task with it
+                    task.get_loop().call_soon_threadsafe(task.cancel)
+        await asyncio.gather(*own, return_exceptions=True)
 
     def _left_today(self, user: str) -> Limits:
         """Return what the user's optimizations may still use of their day."""

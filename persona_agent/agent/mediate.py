@@ -8,11 +8,16 @@ from dataclasses import dataclass
 
 from persona_agent.prompts import Case
 from persona_agent.prompts.lab import MEDIATE, REFINE, Line, MediateInputs, RefineInputs
+from persona_agent.prompts.typed import DESCRIBED
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Episode
+from persona_agent.schema import Episode, Query
 
 SHORT = 8
 """Words up to which a message may leave out what it is about."""
+HABIT_CASES = 30
+"""Wishes that habits are learned from."""
+HABIT_EPISODES = 300
+"""The latest interactions among which these wishes are looked for."""
 
 _REFERS = re.compile(
     r"\b(?:it|its|that|this|those|these|them|they|their|he|him|his|she|her|one|ones|"
@@ -61,13 +66,40 @@ def _same(first: str, second: str) -> bool:
     return first.casefold().split() == second.casefold().split()
 
 
-async def learn_habits(model: LanguageModel, episodes: Sequence[Episode]) -> list[str]:
-    """Return how a user phrases and omits things, each habit shown by two episodes or more.
+def wishes(episodes: Sequence[Episode]) -> list[Case]:
+    """Return what the user wished for, and what it settled on; ``episodes`` are in time order.
 
-    Episodes without an outcome tell nothing of what was meant and are left out. Raises ModelError.
+    A thing that the user rates or puts under a label is no wish. Of a message in a chat that has no
+    outcome, the next one of its thread tells what was left out.
     """
-    records = tuple(Case.of(one) for one in episodes if one.outcome is not None)
-    if not records:
+    found = []
+    following: dict[str, str] = {}
+    for one in reversed(episodes):
+        thread = str(one.metadata.get("thread", ""))
+        if is_wish(one.query):
+            then = following.get(thread) if thread else None
+            if one.outcome is not None:
+                found.append(Case.of(one))
+            elif then is not None:
+                found.append(Case.of(one).model_copy(update={"outcome": f"then: {then}"}))
+        if thread:
+            following[thread] = one.query.text
+    return found[::-1]
+
+
+def is_wish(query: Query) -> bool:
+    """Whether a user asked for something, in free text or with suggestions to choose from."""
+    return not query.options or min(map(len, query.options)) >= DESCRIBED
+
+
+async def learn_habits(model: LanguageModel, episodes: Sequence[Episode]) -> list[str]:
+    """Return how a user phrases and omits things, each habit shown by two wishes or more.
+
+    The latest wishes are read, and nothing is asked where there are fewer than two. Raises
+    ModelError.
+    """
+    records = tuple(wishes(episodes)[-HABIT_CASES:])
+    if len(records) < 2:
         return []
     found = await model.ask(REFINE, RefineInputs(records=records))
     return [one.text for one in found.guidelines]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from persona_agent.agent.mediate import Mediated, learn_habits, mediated
 from persona_agent.agent.rerank import Listener, reply_listener
@@ -15,18 +16,16 @@ from persona_agent.errors import ModelCannotError
 from persona_agent.llm.critic import Checked, check_drafts
 from persona_agent.memory.nli import CrossEncoderReader
 from persona_agent.persona.contradiction import RelationReader
-from persona_agent.persona.own_words import out_of_view
+from persona_agent.persona.own_words import stated
 from persona_agent.persona.rivals import ANYBODY, contradicted_twin, nearest
 from persona_agent.prompts.lab import Line
-from persona_agent.prompts.typed import shorten
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.schema import Episode, Persona, Section
 from persona_agent.settings import Settings
 
 MOST_CLAIMS = 20
 EARLIER_REPLIES = 10
-LONGEST_REPLY = 400
-HABIT_CASES = 30
+MOST_STATEMENTS = 30
 EARLIER_LINES = 4
 """Lines before the message that the listener sees: two exchanges."""
 
@@ -42,7 +41,7 @@ class Grounds:
         request: what was answered in its place, if anything.
         before: the lines before the message that the listener sees.
         of_user: the claims about the user.
-        of_assistant: what the agent said in the thread.
+        of_assistant: what the agent stated in the thread, of itself or as a fact.
     """
 
     message: str
@@ -105,8 +104,13 @@ class Repairs:
             commitment=settings.commitment,
         )
 
-    async def check(self, drafts: Sequence[str], grounds: Grounds) -> Checked:
-        """Return what drafts contradict, and which claims bear on the reply. Raises ModelError."""
+    async def check(
+        self, drafts: Sequence[str], grounds: Grounds, *, again: bool = False
+    ) -> Checked:
+        """Return what drafts contradict, and which claims bear on the reply. Raises ModelError.
+
+        Which claims do is asked for a listener only, and not ``again`` for the same message.
+        """
         return await check_drafts(
             self.reader or self.critic,
             drafts,
@@ -114,6 +118,7 @@ class Repairs:
             request=grounds.request,
             of_user=grounds.of_user,
             of_assistant=grounds.of_assistant,
+            bearing=bool(self.listener_votes) and not again,
         )
 
     async def listener(
@@ -151,15 +156,13 @@ class Repairs:
         return await mediated(self.critic, [*earlier, Line(speaker="user", text=message)], habits)
 
     async def habits(self, persona: Persona, episodes: Sequence[Episode]) -> tuple[str, ...]:
-        """Return how a user phrases and omits things; one call where two cases or more are known.
+        """Return how a user phrases and omits things; one call where two wishes or more are known.
 
         A model that cannot tell leaves the claims about style. Raises ModelError.
         """
         style = [one.statement for one in persona.claims if one.section is Section.STYLE]
-        if len(episodes) < 2:
-            return tuple(style)
         try:
-            learned = await learn_habits(self.critic, episodes[-HABIT_CASES:])
+            learned = await learn_habits(self.critic, episodes)
         except ModelCannotError:
             learned = []
         return tuple(dict.fromkeys([*style, *learned]))
@@ -170,7 +173,14 @@ def _lines(history: Sequence[Said]) -> list[Line]:
 
 
 def own_statements(history: Sequence[Said], kept: Sequence[str]) -> list[str]:
-    """Return what the agent said before: its latest replies, and what it keeps of older ones."""
-    replies = [one["content"] for one in history if one["role"] == "assistant"]
-    latest = [shorten(one, LONGEST_REPLY) for one in replies[-EARLIER_REPLIES:]]
-    return [*out_of_view(kept, latest), *latest]
+    """Return what the agent keeps of its words, and what its latest replies state.
+
+    Whole replies are mostly advice, plans and drafts, which nothing can contradict.
+    """
+    pairs = [
+        (asked["content"], said["content"])
+        for asked, said in pairwise(history)
+        if (asked["role"], said["role"]) == ("user", "assistant")
+    ]
+    latest = [one for pair in pairs[-EARLIER_REPLIES:] for one in stated(*pair)]
+    return list(dict.fromkeys([*kept, *latest]))[-MOST_STATEMENTS:]

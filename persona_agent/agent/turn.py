@@ -23,16 +23,16 @@ from persona_agent.agent.chat_prompt import (
     chat_messages,
     memory_line,
     messages_again,
-    with_open,
 )
 from persona_agent.agent.context import ContextBuilder
 from persona_agent.agent.drafts import Drafts, Weighed
-from persona_agent.agent.mediate import Mediated, may_depend
+from persona_agent.agent.mediate import HABIT_EPISODES, Mediated, may_depend
 from persona_agent.agent.repairs import Grounds, Repairs
 from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.tools import Toolbox
 from persona_agent.errors import ModelAnswerError, ModelError, ModelRefusalError
 from persona_agent.llm import Ledger, limit
+from persona_agent.llm.wire import may_be_calls_as_text
 from persona_agent.persona.own_words import kept, out_of_view, own_words
 from persona_agent.protocols import ChatMessage, ChatReply, LanguageModel
 from persona_agent.schema import Episode, Persona, Query, Recalled, Usage, new_id
@@ -159,7 +159,7 @@ class Steps:
             try:
                 if habits is None:
                     known = await asyncio.to_thread(
-                        self._memory.episodes.timeline, turn.user, with_outcome=True
+                        self._memory.episodes.timeline, turn.user, limit=HABIT_EPISODES
                     )
                     habits = await self.repairs.habits(turn.persona, known)
                 found = await self.repairs.request(turn.text, turn.history, habits)
@@ -174,8 +174,8 @@ class Steps:
     async def recall(self, turn: Turn) -> Turn:
         """Gather what the model gets to see: persona, memories, the conversation so far.
 
-        A request of the mediator takes the place of the latest message; the conversation before
-        it stays, because the user goes on to speak of the answers in it.
+        A request of the mediator is recalled for, and stands below the message: in its place, the
+        user's tone and what the request misreads would be lost.
         """
         vector = turn.meaning
 
@@ -183,7 +183,7 @@ class Steps:
             context = self._contexts.build(turn.persona, turn.query, vector=vector)
             recalled = self._with_other_tasks(turn, vector, context.recalled)
             inputs = ChatInputs(
-                message=with_open(turn.request, turn.open) if turn.request else turn.text,
+                message=turn.text,
                 today=turn.at.date().isoformat(),
                 persona=context.persona_text,
                 memories=tuple(
@@ -195,7 +195,8 @@ class Steps:
                 ChatMessage(role=one["role"], content=one["content"]) for one in turn.history
             ]
             own = out_of_view(turn.committed, [one["content"] for one in turn.history])
-            return replace(turn, recalled=recalled, messages=chat_messages(inputs, earlier, own))
+            sent = chat_messages(inputs, earlier, own, request=turn.request, unsaid=turn.open)
+            return replace(turn, recalled=recalled, messages=sent)
 
         return await self._memory.reads.run(gather)
 
@@ -229,7 +230,8 @@ class Steps:
         """Call the model once.
 
         An answer that cannot be used counts as an empty one, which ``check`` has repeated once;
-        but not when a part of it has been shown already.
+        but not when a part of it has been shown already. What may yet turn out to be tool calls
+        written as text is shown only once it is whole.
         """
         shown: list[str] = []
 
@@ -261,12 +263,19 @@ class Steps:
     async def _answer(self, turn: Turn, show: Emit) -> ChatReply:
         if not self._shows_pieces(turn):
             return await self._model.chat(turn.messages, tools=self._tools.tools)
-        reply = ChatReply()
+        reply, came, begun = ChatReply(), "", False
         async for piece in self._model.stream(turn.messages, tools=self._tools.tools):
             if isinstance(piece, ChatReply):
                 reply = piece
-            elif piece:
+                continue
+            came += piece
+            if begun and piece:
                 show(piece)
+            elif not begun and not may_be_calls_as_text(came):
+                begun = True
+                show(came)
+        if came and not begun:
+            show(came)
         return reply
 
     async def run_tools(self, turn: Turn, emit: Emit) -> Turn:

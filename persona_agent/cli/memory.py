@@ -144,7 +144,13 @@ def _import(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
     if output.json:
         output.data({"new": {**new}})
         return
+    refused = new.pop("refused", 0)
     output.show("new: " + ", ".join(f"{count} {kind}s" for kind, count in new.items()))
+    if refused:
+        output.show(
+            f"left out: {refused} facts or claims that would change rules, tools, keys or safety "
+            "wording rather than tell of the user"
+        )
 
 
 def _forget(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from persona_agent.persona.contradiction import RelationReader, Verdict
 from persona_agent.persona.losses import listener_loss
+from persona_agent.persona.own_words import occasion
 from persona_agent.prompts.lab import (
     LISTEN,
     OF_ASSISTANT,
@@ -86,6 +87,7 @@ async def check_drafts(
     request: str = "",
     of_user: Sequence[str] = (),
     of_assistant: Sequence[str] = (),
+    bearing: bool = False,
 ) -> Checked:
     """Return what drafts of a reply contradict; one call for all, none where nothing is known.
 
@@ -96,6 +98,7 @@ async def check_drafts(
         request: the message rewritten with what it leaves unsaid, where it was.
         of_user: what is known of the user.
         of_assistant: what the assistant said earlier.
+        bearing: whether to ask a model too which statements about the user a good reply needs.
 
     Raises:
         ModelError: the critic gave no usable answer.
@@ -113,16 +116,26 @@ async def check_drafts(
                 if one.verdict == "contradiction"
             ]
         return Checked(found, None)
-    marked = [*(OF_USER + one for one in of_user), *(OF_ASSISTANT + one for one in of_assistant)]
+    marked = [*(OF_USER + one for one in of_user), *map(_told, of_assistant)]
     inputs = CheckInputs(
-        message=message, request=request, drafts=tuple(drafts), statements=tuple(marked)
+        message=message,
+        request=request,
+        drafts=tuple(drafts),
+        statements=tuple(marked),
+        bearing=bearing,
     )
     answer = await critic.ask(REPLY_CHECK, inputs)
     for one in answer.contradictions:
         conflict = Conflict(bare[one.statement - 1], one.evidence, one.statement <= len(of_user))
         found[one.draft - 1].append(conflict)
-    bearing = dict.fromkeys(number - 1 for number in answer.bearing if number <= len(of_user))
-    return Checked(found, tuple(bearing))
+    places = dict.fromkeys(number - 1 for number in answer.bearing if number <= len(of_user))
+    return Checked(found, tuple(places))
+
+
+def _told(statement: str) -> str:
+    """Return a statement of the assistant as somebody else tells it, with what it replied to."""
+    when, said = occasion(statement)
+    return f"{OF_ASSISTANT[:-2]}, {when}, said: {said}" if when else OF_ASSISTANT + statement
 
 
 async def contradictions(

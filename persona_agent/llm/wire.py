@@ -18,6 +18,8 @@ from persona_agent.protocols import ChatMessage, ChatReply, Tool, ToolCall
 _STRICT_KEYWORDS = frozenset(
     ["$defs", "$ref", "anyOf", "const", "description", "enum", "items", "properties", "type"]
 )
+_CALLS_AS_TEXT = tuple(fence + '{"tool_calls"' for fence in ("", "```", "```json"))
+_FENCE = re.compile(r"^```\w*\n|\n```$")
 
 
 def wire_message(message: ChatMessage) -> dict[str, Any]:
@@ -112,7 +114,8 @@ def chat_reply(reply: Reply, tools: Sequence[Tool]) -> ChatReply:
 
     Raises:
         ModelRefusalError: a filter stopped the answer, or the model declined.
-        ModelAnswerError: it is empty, calls a tool that was not offered, or with broken arguments.
+        ModelAnswerError: it is empty, holds nothing but tool calls written as text, calls a tool
+            that was not offered, or with broken arguments.
     """
     if reply.finish_reason == "content_filter" or (reply.refusal and not reply.text):
         raise ModelRefusalError(
@@ -122,7 +125,27 @@ def chat_reply(reply: Reply, tools: Sequence[Tool]) -> ChatReply:
     calls = tuple(_tool_call(call, offered, number) for number, call in enumerate(reply.calls))
     if not calls and not reply.text.strip():
         raise ModelAnswerError("the answer was empty")
+    if not calls and _only_calls_as_text(reply.text):
+        raise ModelAnswerError("it holds nothing but tool calls, written as text and not called")
     return ChatReply(content=reply.text, tool_calls=calls)
+
+
+def may_be_calls_as_text(text: str) -> bool:
+    """Tell whether a text, as far as it has come, may turn out to be tool calls and no answer."""
+    bare = "".join(text.split())
+    return any(one.startswith(bare) or bare.startswith(one) for one in _CALLS_AS_TEXT)
+
+
+def _only_calls_as_text(text: str) -> bool:
+    """Tell whether a text is one object of tool calls, fenced or not, which is no answer."""
+    bare = _FENCE.sub("", text.strip()).strip()
+    if not bare.startswith("{"):
+        return False
+    try:
+        found = json.loads(bare, strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return found.keys() == {"tool_calls"} and isinstance(found["tool_calls"], list)
 
 
 def _tool_call(call: RawCall, offered: set[str], number: int) -> ToolCall:

@@ -18,8 +18,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from persona_agent.errors import InputError
-from persona_agent.persona.directing import directs
 
+LONGEST = 10_000
+"""Characters that are read: claims and facts hold fewer, and what is longer is stored nowhere."""
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
@@ -126,8 +127,8 @@ _REFUSED: tuple[tuple[str, tuple[str, ...]], ...] = (
             _near(_DROP, _ITS_RULES, 3),
             _near(_ITS_RULES, _VOID, 3),
             rf"\b{_DROP} (?:all|any|every) (?:the )?{_RULE}\s*(?:$|[.!;:,]|and\b|given\b)",
-            rf"\b{_DROP} (?:everything|anything|all|whatever|what)(?: \w+){{0,3}}? "
-            r"(?:told|said|above|written)\b",
+            rf"\b{_DROP} (?:everything|anything|all|whatever|what (?:you|it|was|is|the))"
+            r"(?: \w+){0,3}? (?:told|said|above|written)\b",
             rf"\bnew (?:system )?{_RULE} ?:|\b(?:your|the|its) new {_RULE} (?:is|are)\b",
             r"\byou are (?:now|from now on) (?:an?|the|in|my|free|allowed)\b|\boverride ?:",
             r"\b(?:act|acts|acting|behave|behaves|pretend|pretends|respond|responds) (?:as|to "
@@ -247,9 +248,12 @@ _PATTERNS = tuple(
 
 def why_refused(text: str) -> str:
     """Return what a claim or fact tries to change, or "" for one that a persona may hold."""
-    plain = _plain(text)
-    found = next((what for what, pattern in _PATTERNS if pattern.search(plain)), "")
-    return found or ("what the assistant has to do" if directs(plain) else "")
+    plain = _plain(text[:LONGEST])
+    if found := next((what for what, pattern in _PATTERNS if pattern.search(plain)), ""):
+        return found
+    from persona_agent.persona.directing import directs  # its patterns take a while to compile
+
+    return "what the assistant has to do" if directs(plain) else ""
 
 
 def admitted(*texts: str) -> bool:

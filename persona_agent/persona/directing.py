@@ -25,399 +25,9 @@ from __future__ import annotations
 
 import re
 
+from persona_agent.persona import directing_words as words
+
 _SENTENCES = re.compile(r"[.!?;\n]+(?:\s|$)")
-
-
-def _words(*parts: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(parts)})\b")
-
-
-# --- 1. directed ----------------------------------------------------------------------------------
-
-_ASSISTANT = (
-    r"(?:assistants?|(?:chat)?bots?|llms?|helper|(?:models|agents|systems|apps) (?:that|which|who)|(?:the|an|this|your|any) ai|"
-    r"(?:the|this|its|your|an?|any) (?:\w+ )?(?:model|system|"
-    r"agent|app|application|platform|software|service|program|persona))"
-)
-_MAKERS = (
-    r"(?:the|its|your) (?:operators?|developers?|company|builders?|makers?|creators?|providers?|"
-    r"hosts?|vendors?|administrators?|staff)(?! of\b)"
-)
-_OUTPUT = (
-    r"(?:answers?|repl(?:y|ies)|respon(?:ses?|ding)|output|summar(?:y|ies)|conversations?|chats?|"
-    r"advice|requests?)"
-)
-_ORDERS = (
-    (
-        "abandon accept access act add admit agree allow answer append apply approve ask assume "
-        "attach authorise authorize avoid be begin believe break bring bypass call cancel carry "
-        "change charge circumvent clear click complete comply conceal confirm connect "
-        "consider copy "
-        "count cover decode defer delete deny deploy describe disable discard disclose "
-        "disregard do "
-        "download drop dump email embed empty enable encode end ensure erase execute exempt export "
-        "expose feel fetch fill find finish fire follow forget forward fulfil fulfill get give go "
-        "grant hand handle have help hide honor honour ignore imagine impersonate include insert "
-        "install invoke keep launch lay leave let lie lift list load log look lower make mark mask "
-        "mention modify mute notify obey omit open order output overlook override overrule "
-        "overwrite pass paste pay perform permit place play post prefix prepend pretend print "
-        "prioritise prioritize process promise provide publish purchase push put raise read recite "
-        "record refrain refund refuse regard release rely remove repeat replace reply report reset "
-        "resist respond return reveal rotate run say scan search seek send set share show "
-        "shut sign "
-        "silence skip soften speak spell spend start state stay steer stop store strip submit "
-        "subscribe supply suppress suspend switch take talk tell transfer translate transmit treat "
-        "trigger trust try turn unlock update upload use view visit waive wipe wire withhold write "
-    )
-    .strip()
-    .replace(" ", "|")
-)
-_SOFTENER = (
-    r"(?:please|kindly|always|never|just|simply|then|also|only|now|do not|don't|must|should|let's|"
-    r"silently|secretly|quietly|immediately|automatically|by default|instead|so|and|but)"
-)
-_COMMAND = re.compile(
-    # At the beginning of a sentence, behind a condition, or where a sentence goes on.
-    rf"(?:^\W*(?:[\w ]+: )?|[,:\u2013\u2014-] |\b(?:and|then|so|just|please|never|always|don't|do "
-    rf"not) )(?:{_SOFTENER}\W+){{0,3}}(?:{_ORDERS})\b(?! (?:is|are|was|were)\b)"
-)
-_ADDRESSED = _words(
-    "you", "your", "yours", "yourself", _ASSISTANT, f"(?:{_ASSISTANT})'s", _MAKERS,
-    r"(?:from (?:now|here|today|this \w+|then)|going forward|henceforth|hereafter)(?: on\w*)?",
-    "the (?:usual|normal|standard|regular|ordinary|customary|built-in|"
-    r"default) (?:\w+ )?(?:checks?|limits?|rules?|filters?|steps?|safeguards?|restrictions?|"
-    "warnings?|policy|policies|process)",
-    "(?:it is|it's|it would be|feel|is) (?:perfectly |always )?(?:fine|ok|okay|free|alright|"
-    "all right|acceptable|safe) (?:to|if|for)",
-    "(?:this|these) (?:user|person|customer|client|member|buyer|account|chats?|"
-    "conversations?)", "the (?:user|customer|client|account holder)",
-    "the (?:safety|content|moderation) (?:layer|filters?|mode|settings?|checks?)",
-)  # fmt: skip
-_ANSWERED = _words(
-    rf"(?:its|in|into|to|of|with|at|all|every|each|any|first|raw) (?:\w+ ){{0,2}}?{_OUTPUT}",
-    rf"^(?:\w+ ){{0,2}}{_OUTPUT} (?:must|should|may|can|need|are|is|go|come|never|always|that|"
-    r"with\w*)", "(?:likes|prefers|wants|loves|enjoys|expects|needs|gets|favours|"
-    rf"appreciates) (?:\w+ ){{0,2}}?{_OUTPUT}",
-    rf"(?:his|her|their|my|this user's) (?:\w+ )?(?:messages?|{_OUTPUT}|account)",
-)  # fmt: skip
-_WISH = (
-    r"(?:wants?|wishes|prefers?|likes?|loves|expects?|asks?|demands?|insists|requests?|"
-    r"requires?|needs?|hopes|would (?:like|rather|love|be)|'d (?:like|rather|love)|"
-    r"appreciates?|happ(?:y|iest)|content|fine|okay?|comfortable|agree[sd]?|consent(?:s|ed)?|"
-    r"trusts|lets|let|allows|permits|counts on|relies on|finds it \w+|considers?|regards?|"
-    r"sees|treats?|believes|thinks|feels|favours|hates it|dislikes it|enjoys it|does not want|"
-    r"doesn't want|don't want)"
-)
-_HEAVY = (
-    r"(?:sign|spend|pay(?! attention| heed)|wire|transfer|delete|wipe|erase|install|execute|"
-    r"upload|export|deploy|grant|refund|charge|impersonate|withdraw|donate|empty|overwrite|"
-    r"unlock|disable)"
-)
-_HEAVY_DUTY = re.compile(
-    rf"\b{_ASSISTANT}(?: \w+){{0,2}}? {_HEAVY}(?:s|ed|ing)?\b(?!.*\b(?:ask|confirm|draft|"
-    rf"approv)\w*)|"
-    rf"\b{_ASSISTANT} use (?:his|her|their|my) \w+|(?:^\W*|[,:] ){_HEAVY} (?!cards?\b)\w+"
-)
-"""What is done once and for all, left to the assistant."""
-_ITS_TOOLS = re.compile(
-    r"\b(?:the|any|every|each|all|its|your) (?:\w+ )?(?:tool|function|plugin|command|script|"
-    r"terminal|"
-    r"shell)s?\b"
-)
-_OPINION = _words(
-    "thinks?", "believes?", "feels?", "considers?", "regards?", "finds?", "sees?",
-)  # fmt: skip
-_UNWANTED = re.compile(
-    r"\b(?:does not|doesn't|do not|don't|never|no longer) (?:wants?|needs?|wish(?:es)?)(?: \w+){0,3}? "
-    r"(?:warn\w*|disclaimers?|caveats?|caution\w*|safety|confirmations?|approvals?|moderation|filters?)\b"
-)
-_OWN_DOING = (
-    r"(?!\W+(?:not )?to (?!be\b|have\b|see\b|read\b|get\b|hear\b|receive\b|view\b|know\b|watch\b))"
-)
-_WISHED = re.compile(
-    rf"\b{_WISH}\b{_OWN_DOING}(?:[^\w]+[\w'-]+){{0,7}}?[^\w]+(?:to be|to (?:see|read|get|hear|view|"
-    r"know|watch|have)|being|be|that|if|with|no|fewer|any of|\w{3,}ed|cut|gone|shown|given|put|"
-    r"left|"
-    r"told|hidden|"
-    r"sent|kept|run|done|made|set)\b"
-)
-_MODAL = re.compile(
-    r"\b(?:must|should|shall|may|might|can|could|cannot|can't|ought to|need(?:s|n't)?|(?:is|are) "
-    r"(?:not )?to|ha(?:s|ve) to|(?!(?:user|he|she|who|and)\b)\w+ (?:are|is|be|been|was|were|"
-    r"gets?|goes?|go|"
-    r"counts?(?: as)?|becomes?) "
-    r"(?:\w+ly |not |never |already |always )?(?:\w{2,}ed|given|out|on|off|through|void|left|sent|"
-    r"shown|hidden|kept|told|run|optional|unnecessary|needless|implied|moot|fine|rude|done))\b|"
-    r"\b(?!(?:i|you|we|they|he|she|it)\b)\w+ (?:ends?|stops?|expires?|lapses?|bores?|annoys?|"
-    r"bothers?|"
-    r"insults?|(?:do not|does not|don't|doesn't) (?:\w+ )?(?:apply|concern|count|bind|matter|"
-    r"exist|hold|"
-    r"cover|need))\b"
-)
-_BARE = re.compile(
-    r"^\W*(?:no|zero|without|any|all|every|nothing|everything)\b|"
-    r"^\W*[\w-]+s? (?:unnecessary|optional|off|disabled|implied|waived|granted|not needed)\b"
-)
-_GRANTED = _words(
-    "(?:is|are|was|been|be|holds?|has|have|gets?|receives?|enjoys|speaks|carries|"
-    r"acts) (?:\w+ )?(?:been |already |fully |full |always |never )*(?:allowed|permitted|"
-    r"entitled|authori[sz]ed|cleared|verified|trusted|vetted|whitelisted|exempt\w*|"
-    "privileged|granted|free (?:of|from)|bound by|subject to|above|outside|immune|consented|"
-    r"agreed|approved|asked|shown|told|given|operator|admin\w*|root|developer|privileges?|permission|the right|"
-    "authority|licen[sc]ed|agreement)",
-    "(?:can|may|could) (?:see|read|view|access|look|open|use|switch|change|override)",
-    "signs? off", "gets? (?:what|whatever|the|all|any)",
-)  # fmt: skip
-_CONDITION = re.compile(r"^\W*(?:when(?:ever)?|if|where|for|in|on|at|about|among|as)\b[^,]*(?:,|$)")
-_OF_A_THING = re.compile(
-    r"\b(prefers?|wants?|likes?|loves?|enjoys?|hates?|needs?|avoids?)(?: (?!that\b|when\b|"
-    r"if\b|it\b)"
-    r"[\w'-]+){1,4} (?:that|which|whose|who|where)\b.*"
-)
-"""What is said of a thing that somebody likes."""
-_OWN_LIFE = re.compile(
-    rf"^\W*(?:the user said: )?(?:the user |\w+ly |often |always |sometimes )*(?!{_WISH}\b)(?!.*\b(?:can|may|must|should|are to|will) be \w+)(?!\w+ (?:\w+ "
-    rf"){{0,2}}?(?:must|"
-    r"should|ought|may|can|need|are|is|will|were|was)\b)(?!(?:is|has|was|does|always|sometimes|"
-    r"gets|holds|receives|speaks|knows|values|finds|needs|answers (?:must|should|may|can|need|"
-    r"are|is|"
-    r"never|always|go|that)|\w+als|\w+ations|\w+ings|\w+ments|\w+ers|\w+ions|\w+ies|rules|checks|"
-    r"limits|policies|passwords|tokens|keys)\b)\w+s\b"
-)
-"""A habit of the person's own: a verb in the third person, at the beginning."""
-
-# --- 2. matters of the application, and 3. what is done to them -----------------------------------
-
-_RULES = _words(
-    "rules?", "instructions?", "directives?", "directions", "guidelines?", "guidance",
-    "polic(?:y|ies)", "constraints?", "restrictions?", "restricted", "limits?", "limitations?",
-    "guard ?rails?", "regulations?", "safeguards?", "boundar(?:y|ies)", "prohibitions?", "bans?",
-    "prompts", "(?:the|its|your|system) prompt", "programming", "protocols?", "terms", "norms?",
-    "forbidden", "prohibited", "disallowed", "blocked", "off limits", "taboos?",
-    "(?:text|messages?|context|everything|anything|words|lines?) (?:above|before|that came|"
-    r"that went|given|from|by|of) ?(?:this|the|it|\w+)?",
-    "(?:what|whatever|all|anything|everything|things) (?:that )?(?:you|it|"
-    rf"{_ASSISTANT}) (?:was|were|is|are|has been|have been) \w+", f"{_MAKERS}",
-)  # fmt: skip
-_SAFETY = _words(
-    "safety", "safeguards?", "guard ?rails?", "warn(?:s|ed|ings?)?", r"caution\w*", "caveats?",
-    "disclaimers?", "hazards?", "hazardous", "safe mode", "safe ?search",
-    "(?:its|all|every) checks?",
-    r"(?:health|safety|legal|medical|risk) (?:\w+ )?(?:notes?|labels?)", "risks?", r"danger\w*",
-    "side effects?", "harms?", "harmful", "illegal", "explicit", "filter(?:s|ed|ing)?",
-    "moderat(?:ion|ed)", r"censor\w*", "refusals?", r"(?<!\bi )refus(?:e|es|ing)",
-    "declin(?:e|es|ing)", "hedg(?:e|es|ing)", "ethics", "moral(?:s|ity)?", "scruples",
-    "conscience", "emergency numbers?", "losses", "(?:fine|small|legal) print",
-    "can(?:'t|not) help", "adult (?:material|content)", r"overdos\w*", "doses?",
-    r"(?:health|safety|legal|medical) (?:\w+ )?notices?",
-    r"age (?:\w+ )?(?:checks?|gates?|limits?|verification)", "crisis", "hot ?lines?",
-    "helplines?", "self-harm",
-    r"(?:see|seeing|consult|ask|visit)\w*[ -](?:a |an |your )*-?(?:doctor|physician|lawyer|"
-    "professional|expert|specialist|therapist)", "(?:see-)?your-doctor", "professional help",
-    "(?:that|as) (?:you are|it is|you're|it's) an? (?:ai|bot|machine)",
-)  # fmt: skip
-_RAW = _words(
-    "unfiltered", "unmoderated", "uncensored", "unrestricted", "unsafe", "unlocked",
-    "jailbroken", "unshackled", "unbound", "unaligned",
-)  # fmt: skip
-_SECRETS = _words(
-    "(?:api|secret|access|private|encryption|signing|master|service|its|your) ?keys?", "tokens?",
-    "passwords?", "passcodes?", "passphrases?", "credentials?", "secrets",
-    "log-?ins?(?: details)?", r"config\w*",
-    "environment (?:variables?|settings?|values?|files?)", "internals?", "(?:your|its) set-?up",
-    f"keys? (?:for|of|to) {_ASSISTANT}", "keys (?:rotated|replaced|changed|swapped|set)",
-    "(?:hidden|secret|internal|confidential|private|stored|restricted|"
-    r"sensitive) (?:\w+ )?(?:parts?|sections?|sides?|phrases?|words?|codes?|layers?|prompts?|"
-    "instructions?|notes?|text|data|messages?|settings?|files?|records?|information|"
-    "details?)", "(?:system|developer|initial|first) (?:prompts?|messages?|text|instructions?)",
-    "base (?:address|url)", rf"{_ASSISTANT}(?:'s)? settings", "source code", "(?:access|admin) codes?", "tool list",
-    r"(?:other|another|fellow|all) (?:\w+ )?(?:users?|customers?|clients?|members?|tenants?|"
-    "accounts?)(?:'s?)?",
-    "(?:every(?:one|body)(?: else)?|anybody|anyone|somebody|someone(?: else)?|other people|"
-    r"others)(?:'s?)? (?:\w+ )?(?:accounts?|data|chats?|conversations?|messages?|files?|"
-    r"records?|memor\w+|orders?|details)", "chat history", "transcripts?", "databases?",
-    "(?:card|account) (?:numbers?|details)",
-    f"how (?:it|{_ASSISTANT}) (?:was|is) (?:set up|configured|instructed|programmed|prompted)",
-    r"(?:text|words|lines?|messages?|everything|what) (?:that |which )?(?:\w+ )?(?:precedes?|"
-    "preceding|comes? before|came before|stands? (?:before|above)|was written before)",
-)  # fmt: skip
-_CONSENT = _words(
-    "permissions?", r"approv\w*", r"confirm\w*", r"consent\w*", r"authori[sz]\w*", r"verif\w*",
-    "sign-?offs?", "signs? off", r"double-?check\w*",
-    r"ask(?:ed|ing)? (?:\w+ )?(?:first|before\w*|again|later|permission)",
-    "check(?:s|ed|ing)? (?:in|with|first|back)", "(?:human|manual) reviews?", "oversight",
-    "supervision", r"two-?factor(?: \w+)?", "2fa", "(?:further|more) questions?",
-    "are[- ]you[- ]sure", r"ha(?:s|ve|d) (?:\w+ )?agreed",
-    "(?:security|identity|safety|usual) checks?", "(?:whatever|any|claimed|stated) identity",
-    "dialogs?", "unasked", "unattended", "without a word", "clicks? yes",
-    "(?:draft|preview) shown", "ha(?:s|ve) to (?:click|nod|agree)",
-)  # fmt: skip
-_LOGS = _words(
-    "logs?", "logged", "logging", r"audit\w*", r"monitor\w*",
-    "(?:entry|entries|records?) (?:of|in|is|are)", r"notif\w*", "notify", r"disclos\w*",
-    r"transparen\w*",
-    r"(?:trace|record|note) of (?:\w+ ){1,3}in the (?:logs?|books|records?|files?|history)",
-    "the books", "is (?:stored|recorded)", "(?:activity|chat) (?:log|record|history)s?",
-)  # fmt: skip
-_TOOLS = _words(
-    "tools?", "functions?", "plugins?", "commands?", "shell", "terminal", "scripts?",
-    "webhooks?", "payments?", "purchases?", "transfers?", "transactions?", "refunds?", "funds?",
-    "money", "invoices?", "bookings?", "orders?", "subscriptions?", "deletions?", "accounts?",
-    "mailbox", "recycle bin", "drive", "updates?", "amounts?", "files?", "records?", "server",
-    "packages?", "links?", "attachments?", "lines", "memor(?:y|ies)", "data", "backups?",
-    r"export\w*", "code", "spending", "conversation",
-)  # fmt: skip
-_SOURCES = _words(
-    "(?:web ?)?(?:pages?|sites?|content)", "documents?", "e?-?mails?", "attachments?", "files?",
-    "(?:tool )?results?", "links?",
-)  # fmt: skip
-
-_AWAY = _words(
-    r"skip\w*", r"omit\w*", "drop(?:s|ped|ping)?", "without", "no", "not", "never", "none",
-    "nothing", r"lift\w*", r"bypass\w*", r"waiv\w*", "unnecessary", "needless", "optional",
-    "off", r"suspend\w*", r"ignor\w*", r"disregard\w*", r"forg[eo]t\w*", r"remov\w*",
-    r"strip\w*", "or not", "nobody", r"refrain\w*", r"desist\w*", "ceas(?:e|es|ed)",
-    "hold(?:s|ing)? back", "spares?", "bare", "frank", "blunt", "raw", "uncut", "irritating",
-    "tiresome", "pointless", "useless", "childish", "silly", "loopholes?",
-    r"(?:way|get\w*|work\w*) (?:a)?round", r"sidestep\w*", "dodg(?:e|es|ing)", r"evad\w*",
-    r"escap\w*", r"flout\w*", "def(?:y|ies|ying)", "settled", "welcome", r"disabl\w*", "less",
-    "fewer", "void", r"leav(?:e|es|ing) (?:\w+ ){0,4}?(?:out|aside)", "gone", "missing",
-    "absent", r"trim\w*", "noise|nonsense|waste", "left (?:out|unread|aside)",
-    "cut(?:s|ting)?(?: out)?", r"silent\w*", r"silenc\w*", r"suppress\w*", "mut(?:e|ed|es|ing)",
-    r"circumvent\w*", r"weaken\w*", "lower(?:ed|s|ing)?", "zero", "implied", "assumed", "(?:as|already) given", "for granted",
-    "yields?", "set aside", r"set(?:s|ting)? \w+ aside", "obsolete", "outdated", "moot",
-    "deleted?", r"overlook\w*", "click(?:ed)? away", "mere(?:ly)?", "rude", r"insult\w*",
-    "bor(?:e|es|ing)", "patroni[sz]ing", r"annoy\w*", r"abandon\w*", r"exempt\w*", "immune",
-    "free (?:of|from)", r"neglect\w*", r"avoid\w*", "stop(?:s|ped)?",
-    r"(?:instead of|rather than|over) (?:the|its|your|any) \w+", r"violat\w*", "break(?:s|ing)?",
-    "bent|bends?", r"vanish\w*", r"disappear\w*", r"expir\w*", "ends?", "laps(?:e|es|ed)",
-    "work(?:s|ing)? around", "don't|doesn't|isn't|aren't|needn't|shouldn't|won't|cannot",
-    r"withh[eo]ld\w*", "unasked", "unattended", "as though", "as if", "plainly", "openly", "counts? (?:as|for)",
-    "above", "turn(?:ed|s|ing)? (?:off|down)", "formality", "anyway", "even (?:where|when|if)",
-    "already", "in advance", "later", "regardless", "despite", "would normally",
-    "hid(?:e|es|den|ing)", "keep (?:quiet|silent|mum)", "on (?:its|their) own", "silence as",
-    "whatever", r"repeal\w*", r"revok\w*", r"relax\w*", r"loosen\w*", "erased?", "freely",
-    "beats?",
-)  # fmt: skip
-_MORE = _words(
-    "with", r"includ\w*(?! (?:\w+ )?(?:harmful|illegal|dangerous|explicit|forbidden))", "add(?:s|ed|ing)?", "more", r"clear\w*", "up front", "first", "early",
-    r"follow\w*", r"respect\w*", r"explain\w*", r"remind\w*", "mention(?:s|ed)?", "shown",
-    "kept in",
-    "(?:wants?|likes?|asks? for|needs?|values?|appreciates?|prefers?|expects?|enjoys?|"
-    "loves?) (?:an? |the |some |to (?:be |know |hear |take |"
-    r"avoid ))?(?:\w+ )?(?:about )?(?:the )?(?:warn\w*|rules?|instructions?|risks?|limits?|"
-    r"caution\w*|caveats?|confirm\w*|permission|safety|dangers?|danger\w*|asked)", "twice",
-    "asks?", "confirms", "checks", "warns", "warned", "honest", "earlier",
-)  # fmt: skip
-"""Words of those who want more of something, or to know it; where nothing is taken away, too."""
-_SHOWN = _words(
-    r"reveal\w*", "shar(?:e|es|ed|ing)", r"show\w*", "tells?", "told", r"spell\w*", r"repeat\w*",
-    r"expos\w*", r"disclos\w*", "past(?:e|es|ed|ing)", "list(?:s|ed|ing)?", r"dump\w*",
-    r"hand\w*", "giv(?:e|es|en|ing)", "gets?", r"receiv\w*", "sees?", "seen", "reads?",
-    r"watch\w*", "looks?", r"view\w*", r"print\w*", r"output\w*", "quot(?:e|es|ed|ing)",
-    "cop(?:y|ies|ied)", r"leak\w*", r"send\w*", "sent", r"forward\w*", "post(?:s|ed|ing)?",
-    r"upload\w*", "in", "open", r"export\w*", r"e-?mail\w*", r"encod\w*", "add(?:s|ed|ing)?",
-    r"append\w*", r"attach\w*", r"includ\w*", r"insert\w*", r"embed\w*", r"access\w*", "kept",
-    "carr(?:y|ies)", "us(?:e|es|ed)", r"recit\w*", "suppl(?:y|ies|ied)", r"provid\w*",
-    r"releas\w*", r"summari[sz]\w*", r"open\w*", r"translat\w*", "known", r"deliver\w*",
-    r"publish\w*", r"hear\w*", r"switch\w*", r"chang\w*", r"delet\w*", "name of", r"control\w*", "on request",
-    "lays?", "trusted with", "trusted with",
-)  # fmt: skip
-_EXPLAINED = _words(
-    r"explain\w*", "articles?", "stor(?:y|ies)", "films?", "books?", "courses?", "tutorials?",
-    "examples?", "novels?", "thrillers?", "lessons?", "how to",
-)  # fmt: skip
-_UNASKED = _words(
-    "always", "every", "each", "all", "any", "anything", "everything", r"automatic\w*",
-    r"immediate\w*", "at once", "right away", "on (?:its|their|your) own",
-    "by (?:itself|themselves|yourself)", "regardless", "no matter", "whenever", "whatever",
-    "unseen", "unasked", "without", r"silent\w*", r"secret\w*", "instantly", "straight away",
-    "by default", "freely", "before he|before she|before they",
-    "before (?:each|every|any|answering|the)", "if the word", "as soon as",
-    "when(?:ever)? (?:a|an|the|someone|anyone|told|asked)", "first", "found in", "blindly",
-    "unattended", "on demand", "on request", "as is", "unlimited", "up to", "they give",
-    "given address", "in advance",
-)  # fmt: skip
-_DEED = _words(
-    "run(?:s|ning)?", "a run", r"execut\w*", "call(?:s|ed|ing)?", r"invok\w*", r"trigger\w*",
-    "fir(?:e|es|ed|ing)", r"launch\w*", "start(?:s|ed)?", r"begin\w*", r"open\w*", r"install\w*",
-    r"download\w*", r"delet\w*", "wip(?:e|es|ed|ing)", r"eras\w*", "empt(?:y|ies|ied)",
-    r"remov\w*", r"transfer\w*", "wir(?:e|es|ed|ing)", "pay(?:s|ing)?", "paid", r"purchas\w*",
-    r"buy\w*", "bought", "plac(?:e|es|ed|ing)", r"send\w*", "sent", "mov(?:e|es|ed)",
-    r"approv\w*", r"sign\w*", r"submit\w*", r"upload\w*", r"forward\w*", r"export\w*",
-    "post(?:s|ed)?", "used", r"grant\w*", r"charg\w*", r"refund\w*", r"spend\w*",
-    "book(?:s|ed|ing)?", "order(?:s|ed|ing)?", r"deploy\w*", "writ(?:e|es|ten)", r"overwrit\w*",
-    r"modif\w*", r"append\w*", r"attach\w*", "add(?:s|ed|ing)?", r"embed\w*", r"insert\w*",
-    r"renew\w*", r"subscrib\w*", r"process\w*", "go(?:es)? through", "go ahead",
-)  # fmt: skip
-_HEEDED = _words(
-    r"obey\w*", r"follow\w*", r"trust\w*", r"steer\w*", "guid(?:e|es|ed)",
-    "act(?:s|ed)? (?:on|upon)", r"instruct\w*", r"command\w*", "carr(?:y|ied) out",
-    "as (?:an? )?(?:order|rule|instruction)s?",
-)  # fmt: skip
-_ABOVE = _words(
-    r"overrid\w*", r"outrank\w*", r"supersed\w*", "trumps?", r"overrul\w*", r"prevail\w*",
-    "beats?", "(?:precedence|priority|preference) over", "(?:final|last) (?:say|word)",
-    r"outweigh\w*", "more (?:important|weight) than", "sid(?:e|es|ing) with", r"replac\w*",
-    "comes? (?:first|before)", "yields? to", r"overwrit\w*", r"subordinate\w*", "bow to",
-    "give way", "(?:rank|stand|stands|count|counts) (?:above|over|more)",
-)  # fmt: skip
-_HIDDEN = _words(
-    "hid(?:e|es|den|ing)", r"conceal\w*", "secretly", "covertly", "silently", "stealthily",
-    r"(?:keep|keeps|kept|keeping) (?:\w+ ){0,3}?(?:from|quiet|silent|secret|hidden|mum)",
-    r"(?:without|not|never|n't|nobody|no one) (?:\w+ ){0,3}?(?:tell\w*|told|inform\w*|"
-    r"notif\w*|know|knows|learn|learns|notic\w*|mention\w*|let|reveal\w*|admit\w*|disclos\w*|"
-    r"say\w*|bring)", "cover(?:s|ed|ing)? up", r"behind \w+(?:'s)? back", "unnoticed",
-    "need not (?:know|learn|hear)", "in the dark", r"deceiv\w*", r"mislead\w*", "deny|denies",
-    r"pretend\w*", "lies? (?:to|about)", "unaware", r"(?:without|beyond) (?:\w+ )?knowledge",
-    "out of sight",
-)  # fmt: skip
-_KEPT_FROM = _words(
-    "users?", "customers?", "clients?", "owners?", "person", "account holder", "anyone",
-    "anybody", "operators?", "developers?", r"admin\w*", "staff", "managers?", "reported",
-    "commissions?", "fees?", "errors?", "failures?", "mistakes?", r"breach\w*", "leaks?",
-    "stored", r"sponsor\w*", "documents?", "charges?", "subscriptions?", "wrong", "costs?",
-)  # fmt: skip
-
-# --- directions in themselves ---------------------------------------------------------------------
-
-_IN_ITSELF = _words(
-    r"(?:this|the (?:present|following|latest|current)|said) (?:\w+ )?(?:claim|persona|"
-    "profile|memory|note|entry|instruction|directive|prompt|statement|paragraph)",
-    "(?:the|these|my|his|her|(?:the )?user's) (?:personas?|claims?|"
-    r"profiles?) (?:\w+ ){0,2}?(?:is|are|must|should|wins?|counts?|overrid\w*|outrank\w*|"
-    r"replac\w*|takes?|comes?|ha(?:s|ve))",
-    "(?:authority|powers?|rights?|privileges?) of (?:the |an? )?(?:operators?|developers?|"
-    r"admin\w*|owners?|staff|system|root)",
-    r"(?:operator|admin\w*|developer|root|staff|elevated|superuser|"
-    "sudo)(?:'s)? (?:privileges?|powers?|authority|permissions?|mode|status)",
-    "override (?:phrase|code|word|key)s?", "back ?doors?",
-    "(?:my|his|her|their|the user's|this user's) (?:word|will|wish(?:es)?) (?:is law|beats?|"
-    "wins|counts? (?:above|over|more)|goes (?:above|over|before)|overrides?)",
-    r"switch(?:es)? (?:\w+ )?modes?",
-    "(?:same )?(?:rights|powers|privileges|access) as (?:an? |the )?(?:operators?|"
-    r"developers?|admin\w*|staff)",
-    r"(?:address|treat|regard|consider|recogni[sz]|believ|accept)\w* (?:\w+ ){0,3}?(?:as|to be) (?:an? |the )?"
-    r"(?:root|admin\w*|staff|developers?|operators?|moderators?|system)",
-    "(?:your|its) (?:new |only |true |real )+(?:purpose|role|task|job|goal|mission|identity|"
-    "rules?)",
-    r"(?:assum|presum|impl)\w* (?:\w+ ){0,3}?(?:consent|approval|permission|agreement|"
-    "confirmation)", "pre-?(?:approved|authori[sz]ed|confirmed)",
-    "standing (?:approval|permission|consent|order)",
-    "nothing is (?:off|forbidden|prohibited|taboo)", "(?:expects?|wants?|demands?) to be obeyed",
-    "no (?:topics?|requests?|subjects?) (?:is|are) (?:off|forbidden|too|refused)",
-    "(?:executed|obeyed|fulfilled|followed|carried out),? (?:not|never|without|"
-    r"and not) question\w*",
-)  # fmt: skip
-_OBEDIENCE = re.compile(
-    r"\b(?:obey(?:s|ed|ing)?|compl(?:y|ies|ied)|yes to|fulfil\w*|carr(?:y|ies|ied) out|do(?:es)? "
-    r"(?:what|as)|whatever|anything|everything|each|every|all|"
-    r"any)\b(?:\W+[\w']+){0,5}?\W+(?:everything|"
-    r"anything|whatever|every|all|any|requests?|commands?|orders?|asks?|says?|said|wishes|"
-    r"told|obeyed|"
-    r"answered)\b(?:\W+[\w']+){0,6}?\W+(?:forbidden|decline|refuse|otherwise|regardless|exception|"
-    r"question|matter|even|stands?|allowed|no|not|never|legal|illegal|harmful|dangerous)\b"
-)
 
 
 def directs(text: str) -> bool:
@@ -427,13 +37,13 @@ def directs(text: str) -> bool:
 
 
 def _directs(sentence: str) -> bool:
-    if _IN_ITSELF.search(sentence) or _OBEDIENCE.search(sentence):
+    if words.IN_ITSELF.search(sentence) or words.OBEDIENCE.search(sentence):
         return True
-    addressed = bool(_COMMAND.search(sentence) or _ADDRESSED.search(sentence))
-    answered = addressed or bool(_ANSWERED.search(sentence))
-    if answered and _RAW.search(sentence):
+    addressed = bool(words.COMMAND.search(sentence) or words.ADDRESSED.search(sentence))
+    answered = addressed or bool(words.ANSWERED.search(sentence))
+    if answered and words.RAW.search(sentence):
         return True
-    if _HEAVY_DUTY.search(sentence) or (addressed and _ITS_TOOLS.search(sentence)):
+    if words.HEAVY_DUTY.search(sentence) or (addressed and words.ITS_TOOLS.search(sentence)):
         return True
     wished = answered or _expected(sentence)
     return wished and (_is_weakened(sentence, addressed) or _is_done(sentence))
@@ -445,27 +55,41 @@ def _is_weakened(sentence: str, addressed: bool) -> bool:
     Who speaks to the assistant of them, or wishes something about safety wording, wants less of
     them, unless it is said that there be more.
     """
-    safe, ruled = bool(_SAFETY.search(sentence)), bool(_RULES.search(sentence))
-    if not (safe or ruled or _CONSENT.search(sentence) or _LOGS.search(sentence)):
+    safe, ruled = bool(words.SAFETY.search(sentence)), bool(words.RULES.search(sentence))
+    if not (safe or ruled or words.CONSENT.search(sentence) or words.LOGS.search(sentence)):
         return False
-    if _AWAY.search(sentence) or (ruled and _ABOVE.search(sentence)):
+    less = words.AWAY.search(sentence) or (ruled and words.ABOVE.search(sentence))
+    if less or (safe and words.BANNED.search(sentence)):
         return True
-    return (addressed or (safe and not _OPINION.search(sentence))) and not _MORE.search(sentence)
+    return (addressed or (safe and not words.OPINION.search(sentence))) and not words.MORE.search(
+        sentence
+    )
 
 
 def _is_done(sentence: str) -> bool:
     """Tell whether secrets are shown, tools used unasked, strangers heeded or things hidden."""
     return bool(
-        (_SECRETS.search(sentence) and _SHOWN.search(sentence) and not _EXPLAINED.search(sentence))
-        or (_TOOLS.search(sentence) and _DEED.search(sentence) and _UNASKED.search(sentence))
-        or (_SOURCES.search(sentence) and _HEEDED.search(sentence))
-        or (_HIDDEN.search(sentence) and _KEPT_FROM.search(sentence))
+        (
+            words.SECRETS.search(sentence)
+            and words.SHOWN.search(sentence)
+            and not words.EXPLAINED.search(sentence)
+        )
+        or (
+            words.TOOLS.search(sentence)
+            and words.DEED.search(sentence)
+            and words.UNASKED.search(sentence)
+        )
+        or (words.SOURCES.search(sentence) and words.HEEDED.search(sentence))
+        or (words.HIDDEN.search(sentence) and words.KEPT_FROM.search(sentence))
     )
 
 
 def _expected(sentence: str) -> bool:
     """Tell whether a wish, a duty or a grant is uttered, and not a habit of the person's own."""
-    if _OWN_LIFE.search(sentence):
+    if words.OWN_LIFE.search(sentence):
         return False
-    rest = _OF_A_THING.sub(r"\1", _CONDITION.sub("", sentence))
-    return any(kind.search(rest) for kind in (_WISHED, _UNWANTED, _MODAL, _BARE, _GRANTED))
+    rest = words.OF_A_THING.sub(r"\1", words.CONDITION.sub("", sentence))
+    return any(
+        kind.search(rest)
+        for kind in (words.WISHED, words.UNWANTED, words.MODAL, words.BARE, words.GRANTED)
+    )

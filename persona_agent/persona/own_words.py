@@ -48,6 +48,19 @@ _ASKS_FOR_SOMETHING = re.compile(
     re.IGNORECASE,
 )
 _ASKS_THE_NAME = re.compile(r"\b(?:should|shall|can|may|do) (?:I|we) call you\b", re.IGNORECASE)
+_GIVES_A_NAME = re.compile(
+    r"(?:(?P<plainly>\b[Ii](?:'ll| will|'m going to)?(?: just)? (?:call|name) you|"
+    r"\b[Yy]our name(?:'s| is))|\b[Yy]ou(?:'re| are| shall be)(?: now)?) (?P<name>[A-Z]\w+)\b(?!')"
+)
+_STATES = re.compile(
+    r"\d|\b(?:is|are|was|were|isn't|aren't|has|have|costs|opens|closes|leaves|takes|runs|"
+    r"starts|ends)\b",
+    re.IGNORECASE,
+)
+_LEAVES_OPEN = re.compile(
+    r"\b(?:if|would|could|may|might|should|maybe|perhaps|probably|or|let's)\b|'d\b", re.IGNORECASE
+)
+_PAIR = re.compile(r'(Asked|Told) "([^"]*)": (.*)', re.DOTALL)
 _SAYS_NOTHING = re.compile(
     r"\?$|"
     r"^(?:hi|hello|hey|sure|well|oh|thanks|good question|nice to meet you)\b[^.!]{0,30}[.!]$",
@@ -69,25 +82,110 @@ def about_itself(text: str) -> list[str]:
 def own_words(message: str, reply: str) -> list[str]:
     """Return what a reply commits its speaker to, one line each.
 
-    For a question about the speaker, the whole of a short answer or the first sentence of a longer
-    one, with the question. Else the facts in the first person that stand by themselves; none where
-    a text was asked for, in which "I" is somebody else.
+    The answer to a question about the speaker stands behind that question, and a name that the
+    other gives it and it takes up behind the words that give it. All else are facts in the first
+    person that stand by themselves; none where a text was asked for, in which "I" is somebody else.
     """
     text = _plain(_QUOTED.sub(" ", reply))
-    if _asks_itself(message):
-        short = len(text.split()) <= SHORT_ANSWER and not text.endswith("?")
-        parts = [text] if short else sentences(text)
-        said = next((part for part in parts if not _SAYS_NOTHING.search(part.strip())), "")
-        if said and len(said.split()) <= LONGEST_ANSWER:
-            asked = " ".join(message.replace('"', "'").split())  # a quote would end the question
-            return [f'Asked "{asked[:LONGEST_KEPT]}": {said.strip()}'[: 2 * LONGEST_KEPT]]
+    asked = [one for one in sentences(_plain(message)) if _asks_itself(one)]
+    found = []
+    if asked:
+        answers = _answers(text, alone=_greets_at_most(message, asked))
+        found += [_pair("Asked", " ".join(asked), one) for one in answers]
+    found += _name_taken_up(message, text)
     if _ASKS_FOR_A_TEXT.search(message):
-        return []
+        return found
+    said = "\n".join(found)
+    return [*found, *(one for one in _facts_of_itself(text) if one not in said)]
+
+
+def stated(message: str, reply: str) -> list[str]:
+    """Return what a reply states of its speaker, or of the world, as :func:`own_words` does.
+
+    Of the world are whole sentences with a figure or a plain "is" that leave nothing open. Advice
+    and texts written for somebody else state nothing.
+    """
+    found = own_words(message, reply)
+    if _ASKS_FOR_A_TEXT.search(message):
+        return found
+    said = "\n".join(found)
+    text = _WORDS_IN_QUOTES.sub(_CUT, _plain(_QUOTED.sub(" ", reply)))
+    return [*found, *(one[:LONGEST_KEPT] for one in sentences(text)
+                      if _states_a_fact(one) and one[:LONGEST_KEPT] not in said)]  # fmt: skip
+
+
+def _answers(text: str, *, alone: bool) -> list[str]:
+    """Return what of a reply answers a question about its speaker, nothing where nothing does.
+
+    A short reply as it stands; of a longer one the first fact in the first person, which need not
+    come first where the message asked for something else too, and a short first sentence where
+    the question was ``alone`` or there is no such fact.
+    """
+    short = len(text.split()) <= SHORT_ANSWER and not text.endswith("?")
+    parts = [text] if short else sentences(text)
+    said = [one.strip() for one in parts if not _SAYS_NOTHING.search(one.strip())]
+    if short or not said:
+        return said
+    of_itself = [
+        one
+        for one in said
+        if about_itself(one) and not _NO_FACT.search(one) and len(one.split()) <= LONGEST_ANSWER
+    ][:1]
+    first = said[:1] if (alone or not of_itself) and len(said[0].split()) <= SHORT_ANSWER else []
+    return list(dict.fromkeys([*first, *of_itself]))
+
+
+def _greets_at_most(message: str, asked: Sequence[str]) -> bool:
+    """Tell whether a message says nothing but a greeting beside what it asks."""
+    others = [one for one in sentences(_plain(message)) if one not in asked]
+    return all(_SAYS_NOTHING.search(one) and not one.endswith("?") for one in others)
+
+
+def _name_taken_up(message: str, text: str) -> list[str]:
+    """Return how a reply takes up a name that the message gives to its speaker.
+
+    The sentence that repeats it; where none does, the first answers what gives a name plainly.
+    """
+    for given in sentences(_plain(message)):
+        name = None if given.rstrip().endswith("?") else _GIVES_A_NAME.search(given)
+        if name is None:
+            continue
+        replied = sentences(text)
+        taken = [one for one in replied if name["name"] in re.findall(r"\w+", one)]
+        if taken or (taken := replied[:1] if name["plainly"] else []):
+            return [_pair("Told", given, taken[0])]
+    return []
+
+
+def _pair(how: str, message: str, said: str) -> str:
+    quoted = " ".join(message.replace('"', "'").split())  # a quote would end it
+    return f'{how} "{quoted[:LONGEST_KEPT]}": {said.strip()}'[: 2 * LONGEST_KEPT]
+
+
+def occasion(line: str) -> tuple[str, str]:
+    """Return on what occasion a line of :func:`own_words` was said, and what was said.
+
+    The occasion reads ``asked "..."`` or ``told "..."``, and is empty where the line stands alone.
+    """
+    found = _PAIR.fullmatch(line)
+    return (f'{found[1].lower()} "{found[2]}"', found[3]) if found else ("", line)
+
+
+def _facts_of_itself(text: str) -> list[str]:
     return [
         part[:LONGEST_KEPT]
         for part in about_itself(_WORDS_IN_QUOTES.sub(_CUT, text))
         if _CUT not in part and not _says_no_fact(part)
     ]
+
+
+def _states_a_fact(part: str) -> bool:
+    return (
+        not part.rstrip().endswith("?")
+        and _CUT not in part
+        and _STATES.search(part) is not None
+        and not (_LEAVES_OPEN.search(part) or _says_no_fact(part))
+    )
 
 
 def _says_no_fact(part: str) -> bool:
@@ -107,8 +205,7 @@ def out_of_view(lines: Sequence[str], shown: Sequence[str]) -> list[str]:
 
 
 def _spoken(line: str) -> str:
-    said = line.partition('": ')[2] if line.startswith('Asked "') else line
-    return _plain(said)
+    return _plain(occasion(line)[1])
 
 
 def _plain(text: str) -> str:

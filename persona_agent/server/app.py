@@ -18,6 +18,7 @@ from persona_agent.agent.traces import TRACES_FILE, TraceStore
 from persona_agent.errors import PersonaAgentError
 from persona_agent.llm.relay import create_relay
 from persona_agent.memory.embedding_cache import CachedEmbedder
+from persona_agent.persona.admission import admitted
 from persona_agent.server import chat, memories, operations, optimizations, personas
 from persona_agent.server.config import ServerConfig
 from persona_agent.server.edge import Edge
@@ -140,6 +141,7 @@ async def _warm(services: Services) -> None:
     """Load what takes seconds, so that no user waits for it."""
     try:
         await asyncio.to_thread(services.agent.memory.embedder.embed, ["ready"])
+        await asyncio.to_thread(admitted, "likes to be served without a wait")
         await services.relay.warm()
     except PersonaAgentError as error:
         logger.error("not ready", extra={"fields": {"problem": str(error)}})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from persona_agent.agent import PersonaAgent
+from persona_agent.agent.learning_calls import USERS_AT_ONCE
 from persona_agent.errors import StoreUnavailableError
 
 AFTER = 6
@@ -88,3 +89,54 @@ async def test_statements_in_a_chat_count_as_well(agent: PersonaAgent) -> None:
         await agent.chat("ana", f"I never eat supper number {number}.")
     assert await learned(agent)
     assert len((await agent.persona("ana")).claims) == AFTER
+
+
+async def test_few_users_are_learned_from_at_once(
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, may_answer = list[str](), asyncio.Event()
+
+    async def slow(user: str) -> str:
+        looks.append(user)
+        await may_answer.wait()
+        return ""
+
+    monkeypatch.setattr(agent, "due", slow)
+    users = [f"u{number}" for number in range(3 * USERS_AT_ONCE)]
+    for user in users:
+        await agent.heard(user, "I never eat pork.")
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert looks == users[:USERS_AT_ONCE]
+    may_answer.set()
+    for _ in range(500):
+        if len(looks) == len(users):
+            break
+        await asyncio.sleep(0.001)
+    assert looks == users
+
+
+async def test_who_is_forgotten_is_no_longer_learned_from(
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = list[str]()
+
+    async def never(user: str) -> str:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(user)
+        return ""
+
+    monkeypatch.setattr(agent, "due", never)
+    for user in ("ana", "ben"):
+        await agent.heard(user, "I never eat pork.")
+    await asyncio.sleep(0.01)
+    await agent.forget("ana")
+    assert ended == ["ana"]
+    await asyncio.to_thread(agent.forget_sync, "ben")  # of another event loop
+    for _ in range(100):
+        if len(ended) == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert ended == ["ana", "ben"]

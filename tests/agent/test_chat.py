@@ -18,6 +18,8 @@ from persona_agent.errors import (
     StoreDamagedError,
     StoreUnavailableError,
 )
+from persona_agent.llm.answers import Reply
+from persona_agent.llm.wire import chat_reply
 from persona_agent.memory import Memory, open_memory
 from persona_agent.protocols import ChatMessage, ChatReply, Tool, ToolCall
 from persona_agent.schema import Claim, Episode, Feedback, Persona, Query, Section
@@ -294,6 +296,29 @@ async def test_an_empty_answer_is_tried_once_more(
     assert turn.text == "There."
     assert turn.usage.calls == 2
     assert "could not be used" in model.chats[1][-1].content
+
+
+class OnTheWire(ScriptedModel):
+    """A scripted model whose replies are read as those of a provider are."""
+
+    async def stream(self, messages: Any, *, tools: Any = ()) -> Any:
+        reply = await self.chat(messages, tools=tools)
+        for character in reply.content:
+            yield character
+        yield chat_reply(Reply(text=reply.content), tools)
+
+
+@pytest.mark.parametrize("fence", ["{}", "```json\n{}\n```"])
+async def test_tool_calls_written_as_text_are_never_shown_but_asked_for_again(
+    memory: Memory, settings: Settings, fence: str
+) -> None:
+    bad = fence.format('{"tool_calls": [{"name": "lookup_facts", "arguments": {"topic": "x"}}]}')
+    model = OnTheWire(chat=[bad, '{"tool": 1}'])
+    pieces, turn = await collect(Chat(memory, model, settings), "Hm")
+    assert "".join(pieces) == turn.text == '{"tool": 1}'
+    assert "written as text" in model.chats[1][-1].content
+    with pytest.raises(ModelAnswerError):
+        await collect(Chat(memory, OnTheWire(chat=[bad, bad]), settings), "Hm")
 
 
 @pytest.mark.parametrize("bad", ["", ModelAnswerError("broken")])

@@ -18,7 +18,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 EMBEDDER = HashEmbedder()
 
 
-PLACES = "harbour kitchen attic meadow station library orchard theatre".split()
+PLACES = ["harbour", "kitchen", "attic", "meadow", "station", "library", "orchard", "theatre"]
 
 
 def day(number: int) -> datetime:

@@ -73,7 +73,10 @@ def test_the_command(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
-def test_beside_plain_chroma(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_beside_plain_chroma(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is broken, however wide the terminal
     size = ["--users", "6", "--per-user", "20", "--dimension", "8", "--chroma-rows", "60"]
     assert main(["bench", "memory", "--store", "chroma", *size, "--dir", str(tmp_path)]) == 0
     assert "plain Chroma, 60 episodes" in capsys.readouterr().out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,17 +14,40 @@ from pydantic import SecretStr
 from persona_agent.llm.failures import Backoff
 from persona_agent.llm.litellm_model import LiteLLMModel
 from persona_agent.settings import Settings
-from tests.llm.endpoint import KEY, Endpoint, Maker, Step
+from tests.llm.endpoint import KEY, USER, Endpoint, Maker, Step, text
 
 
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
+@contextmanager
+def serving() -> Iterator[Endpoint]:
     with Endpoint() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def first_call() -> None:
+    """Have one call made: the first one loads LiteLLM, for seconds that no test should measure."""
+
+    async def call(model: LiteLLMModel) -> None:
+        await model.chat(USER)
+        await model.aclose()
+
+    with serving() as server:
+        server.steps = [text("hey")]
+        base = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        loaded = Settings.load(
+            model="openai/desk", api_base=base, api_key=SecretStr(KEY), allow_model_calls=True
+        )
+        asyncio.run(call(LiteLLMModel(loaded)))
+
+
+@pytest.fixture
+def endpoint(first_call: None) -> Iterator[Endpoint]:
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture

@@ -66,10 +66,13 @@ async def test_the_kill_switch_stops_calls_and_not_the_cache(make: Maker, tmp_pa
         await blocked.chat(USER)
 
 
-async def test_a_cancelled_call_is_booked_and_gives_its_slot_back(make: Maker) -> None:
+async def test_a_cancelled_call_is_booked_and_gives_its_slot_back(
+    make: Maker, endpoint: Endpoint
+) -> None:
     model = make(text("late", delay=0.3), text("next"), concurrency=1)
     task = asyncio.create_task(model.chat(USER))
-    await asyncio.sleep(0.1)
+    while not endpoint.bodies:
+        await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -82,11 +82,21 @@ def test_tool_calls_are_parsed() -> None:
         (Reply(calls=(RawCall(name="search", arguments="{q"),)), "not JSON"),
         (Reply(calls=(RawCall(name="search", arguments="[1]"),)), "not a JSON object"),
         (Reply(calls=(RawCall(name="shell", arguments="{}"),)), "'shell'"),
+        (Reply(text='{"tool_calls": [{"name": "search", "arguments": {}}]}'), "written as text"),
+        (Reply(text='```json\n{"tool_calls": []}\n```'), "written as text"),
     ],
 )
 def test_unusable_chat_replies(reply: Reply, complaint: str) -> None:
     with pytest.raises(ModelAnswerError, match=complaint):
         chat_reply(reply, [SEARCH])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"tool_calls": 3}', '{"tool_calls": [], "note": 1}', 'Send {"tool_calls": []}.', "[1]", "{"],
+)
+def test_what_only_speaks_of_tool_calls_is_an_answer(text: str) -> None:
+    assert chat_reply(Reply(text=text), [SEARCH]).content == text
 
 
 def test_a_filtered_chat_reply_is_a_refusal_but_an_apology_is_an_answer() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from persona_agent.llm.offline.reading import read
 from persona_agent.persona import estimate_tokens, outcome_statistics, render
 from persona_agent.persona.render import SKETCH_TOKENS, SKETCHES_HEADING
-from persona_agent.persona.sketches import KEY_WORDS, LATEST, sketches
+from persona_agent.persona.sketches import LATEST, sketches
 from persona_agent.schema import ContextPolicy, Episode, Persona, Query
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,11 +52,13 @@ def test_what_is_shown_anyway_is_left_out() -> None:
     assert [outcome for _, outcome in sketches(FILMS, left_out=["e1"])] == ["comedy", "drama"]
 
 
-def test_only_the_latest_cases_are_looked_at_and_none_without_a_telling_word() -> None:
-    many = cases(*[(f"walks by the sea, day {'x' * (n + 3)}", "calm") for n in range(LATEST + 5)])
-    assert "xxx " not in " ".join(words for words, _ in sketches(many)) + " "
-    assert all(len(words.split()) <= KEY_WORDS for words, _ in sketches(many))
-    assert sketches(cases(("it was", "odd"))) == ()
+def test_only_the_latest_cases_tell_which_words_are_shared() -> None:
+    last = ("boats bridge cliffs dunes lantern", "calm")
+    between = [("it was", "odd")] * (LATEST - 2)
+    near = cases(("a lantern", "calm"), *between, last)
+    far = cases(("a lantern", "calm"), *between, ("it was", "odd"), last)
+    assert sketches(near)[0] == ("boats bridge cliffs lantern", "calm")
+    assert sketches(far) == (("boats bridge cliffs dunes", "calm"),)
 
 
 def test_they_are_one_line_for_each_outcome_and_read_back_as_examples() -> None:

@@ -38,6 +38,7 @@ from persona_agent.prompts.lab import (
     RelateOutput,
     SayInputs,
     SayOutput,
+    WhoseInputs,
 )
 from persona_agent.protocols import Embedder
 
@@ -67,6 +68,7 @@ def answers(embedder: Embedder) -> dict[str, Callable[[Any], Any]]:
         "lab_relate": lambda inputs: relate(inputs, reader),
         "lab_say": lambda inputs: say(inputs, embedder),
         "lab_listen": lambda inputs: listen(inputs, embedder, reader),
+        "lab_whose": lambda inputs: whose(inputs, embedder, reader),
         "lab_discourse": lambda inputs: discourse(inputs, embedder),
         "lab_assert": lambda inputs: assert_(inputs, embedder, reader),
         "lab_believe": lambda inputs: believe(inputs, embedder, reader),
@@ -122,8 +124,13 @@ def listen(inputs: ListenInputs, embedder: Embedder, reader: ContradictionReader
     return ListenOutput(reason="the closest description", speaker=best + 1)
 
 
+def whose(inputs: WhoseInputs, embedder: Embedder, reader: ContradictionReader) -> ListenOutput:
+    """Name the person with the closest sentence, as for a line that was said."""
+    return listen(ListenInputs(utterance=inputs.item, persons=inputs.persons), embedder, reader)
+
+
 def discourse(inputs: DiscourseInputs, embedder: Embedder) -> DiscourseOutput:
-    """Label coarsely: an answer, a question back, a comment, or nothing, by similarity."""
+    """Label coarsely by similarity: an answer, a question back, more, a comment, or nothing."""
     close = float(similarity(embedder, [inputs.earlier], [inputs.reply])[0, 0])
     relevance = min(1.0, max(0.0, close))
     asked, asks = inputs.earlier.rstrip().endswith("?"), inputs.reply.rstrip().endswith("?")
@@ -131,6 +138,8 @@ def discourse(inputs: DiscourseInputs, embedder: Embedder) -> DiscourseOutput:
         return DiscourseOutput(relation="none", relevance=relevance)
     if asks:
         return DiscourseOutput(relation="clarification-question", relevance=relevance)
+    if inputs.same_speaker:
+        return DiscourseOutput(relation="continuation", relevance=relevance)
     if asked:
         answered = close >= ANSWERS
         return DiscourseOutput(relation="qa-pair" if answered else "none", relevance=relevance)
@@ -174,12 +183,13 @@ def question(inputs: QuestionInputs, embedder: Embedder) -> QuestionOutput:
 
 def recall(inputs: RecallInputs, reader: ContradictionReader) -> RecallOutput:
     """Compare by rule: words that come again, a contradiction, or nothing said."""
-    if inputs.answered == NOTHING_TO_SAY:
+    answered = inputs.answered.partition("\nthen: ")[0]
+    if answered == NOTHING_TO_SAY:
         return RecallOutput(verdict="cannot tell")
     if inputs.reply == NOTHING_TO_SAY:
-        return RecallOutput(verdict="wrong", evidence=NOTHING_TO_SAY)
-    (found,) = reader.relate(inputs.reply, [inputs.answered])
-    same = inputs.answered.casefold().strip(" .!") in inputs.reply.casefold()
+        return RecallOutput(verdict="not known", evidence=NOTHING_TO_SAY)
+    (found,) = reader.relate(inputs.reply, [answered])
+    same = answered.casefold().strip(" .!") in inputs.reply.casefold()
     if same or found.verdict == "entailment":
         return RecallOutput(verdict="right", evidence=found.evidence[:1_000])
     if found.verdict == "contradiction":

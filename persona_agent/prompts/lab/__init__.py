@@ -34,6 +34,7 @@ from persona_agent.prompts.lab.judging import (
     DISCOURSE,
     LISTEN,
     RELATE,
+    WHOSE,
     Discourse,
     DiscourseInputs,
     DiscourseOutput,
@@ -43,6 +44,7 @@ from persona_agent.prompts.lab.judging import (
     RelateInputs,
     RelateOutput,
     Verdict,
+    WhoseInputs,
 )
 from persona_agent.prompts.lab.replies import (
     LONGEST_DRAFT,
@@ -112,6 +114,7 @@ __all__ = [
     "SIDES",
     "STRANGER",
     "USER_TURN",
+    "WHOSE",
     "AssertInputs",
     "AssertOutput",
     "BelieveInputs",
@@ -153,6 +156,7 @@ __all__ = [
     "UserTurnInputs",
     "UserTurnOutput",
     "Verdict",
+    "WhoseInputs",
     "bullets",
     "conversation",
     "lab_prompts",
@@ -162,6 +166,6 @@ __all__ = [
 def lab_prompts() -> tuple[TypedPrompt[Any, Any], ...]:
     """Return all prompts of the lab and of the repairs."""
     return (
-        RELATE, SAY, LISTEN, DISCOURSE, ASSERT, BELIEVE, QUESTION, RECALL, GYM_QUESTIONS,
+        RELATE, SAY, LISTEN, WHOSE, DISCOURSE, ASSERT, BELIEVE, QUESTION, RECALL, GYM_QUESTIONS,
         GYM_EXEMPLARS, GYM_GRADE, FLAWS, USER_TURN, MEDIATE, REFINE, REPLY_CHECK, REPLY_LISTEN,
     )  # fmt: skip

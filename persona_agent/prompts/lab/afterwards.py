@@ -66,10 +66,14 @@ class RecallInputs(PromptInputs):
 
 
 class RecallOutput(Record):
-    """Whether the reply gives what was answered; the words of the reply that decide it."""
+    """Whether the reply gives what was answered; the words of the reply that decide it.
+
+    "not known" is an honest gap, "wrong" an invention or a denial; "cannot tell" is of an early
+    answer that held nothing.
+    """
 
     evidence: Sentence = ""
-    verdict: Literal["right", "wrong", "cannot tell"]
+    verdict: Literal["right", "not known", "wrong", "cannot tell"]
 
 
 QUESTION = TypedPrompt("lab_question", QuestionInputs, QuestionOutput, check=_check_option)

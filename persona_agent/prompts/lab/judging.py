@@ -82,21 +82,37 @@ class ListenOutput(Record):
     speaker: int
 
 
-def check_speaker(inputs: ListenInputs, output: ListenOutput) -> None:
+def check_speaker(inputs: ListenInputs | WhoseInputs, output: ListenOutput) -> None:
     """Raise ValueError where nobody of the persons is named."""
     if not 1 <= output.speaker <= len(inputs.persons):
         raise ValueError(f"speaker {output.speaker} is not among the {len(inputs.persons)} persons")
 
 
-class DiscourseInputs(PromptInputs):
-    """An earlier line of a conversation and a later reply."""
+class WhoseInputs(PromptInputs):
+    """What one of the persons received, asked or was to judge, and the persons in random order."""
 
-    earlier: str
-    reply: str
+    item: str
+    persons: tuple[str, ...] = Field(min_length=2)
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
-        return {"earlier": shorten(self.earlier, 4_000), "reply": shorten(self.reply, 4_000)}
+        return {"item": shorten(self.item, 4_000), "persons": numbered(self.persons)}
+
+
+class DiscourseInputs(PromptInputs):
+    """An earlier line of a conversation and a later reply; and whether one speaker said both."""
+
+    earlier: str
+    reply: str
+    same_speaker: bool = False
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return {
+            "earlier": shorten(self.earlier, 4_000),
+            "reply": shorten(self.reply, 4_000),
+            "same_speaker": "yes" if self.same_speaker else "no",
+        }
 
 
 class DiscourseOutput(Record):
@@ -107,6 +123,12 @@ class DiscourseOutput(Record):
     relevance: float = Field(ge=0, le=1)
 
 
+def _check_answer(inputs: DiscourseInputs, output: DiscourseOutput) -> None:
+    if inputs.same_speaker and output.relation == "qa-pair":
+        raise ValueError('one speaker said both lines: the later answers nothing, no "qa-pair"')
+
+
 RELATE = TypedPrompt("lab_relate", RelateInputs, RelateOutput, check=_check_relations)
 LISTEN = TypedPrompt("lab_listen", ListenInputs, ListenOutput, check=check_speaker)
-DISCOURSE = TypedPrompt("lab_discourse", DiscourseInputs, DiscourseOutput)
+WHOSE = TypedPrompt("lab_whose", WhoseInputs, ListenOutput, check=check_speaker)
+DISCOURSE = TypedPrompt("lab_discourse", DiscourseInputs, DiscourseOutput, check=_check_answer)

@@ -5,26 +5,30 @@ from __future__ import annotations
 from pydantic import Field
 
 from persona_agent.prompts.lab.judging import ListenInputs, ListenOutput, check_speaker
+from persona_agent.prompts.lab.talk import indented
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import NOTHING, Sentence, numbered, shorten
+from persona_agent.prompts.typed import NOTHING, Sentence, shorten
 from persona_agent.schema.base import Record
 
 LONGEST_DRAFT = 4_000
 
 OF_USER, OF_ASSISTANT = "The user: ", "The assistant: "
-"""What a statement in a check of drafts begins with."""
+"""What a statement in a check of drafts begins with; one that was said on an occasion, with it."""
+_BOTH, _ONE = '"contradictions" and "bearing"', '"contradictions", without "bearing"'
 
 
 class CheckInputs(PromptInputs):
     """A user's message, drafts of the reply to it, and what is known of both sides.
 
     ``request`` is the message as it was rewritten before it was answered, empty where it was not.
+    ``bearing`` asks for the statements on which a good reply depends, beside the contradictions.
     """
 
     message: str
     request: str = ""
     drafts: tuple[str, ...] = Field(min_length=1)
     statements: tuple[str, ...]
+    bearing: bool = False
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
@@ -32,15 +36,17 @@ class CheckInputs(PromptInputs):
             "message": shorten(self.message, 4_000),
             "request": shorten(self.request, 4_000) or NOTHING,
             "drafts": "\n".join(_draft(i, one) for i, one in enumerate(self.drafts, 1)),
-            "statements": numbered(self.statements) or NOTHING,
+            "statements": "\n".join(_statements(self.statements)) or NOTHING,
+            "wanted": _BOTH if self.bearing else _ONE,
         }
 
 
 def _draft(number: int, text: str) -> str:
-    """Return a draft with its lines under each other, indented, so that none begins an item."""
-    lines = [" ".join(line.split()) for line in text[:LONGEST_DRAFT].splitlines()]
-    shown = "\n   ".join(line for line in lines if line)
-    return f"{number}. {shown}{'…' if len(text) > LONGEST_DRAFT else ''}"
+    return f"[D{number}] {indented(text, LONGEST_DRAFT)}"
+
+
+def _statements(texts: tuple[str, ...]) -> list[str]:
+    return [f"{number}. {indented(one, 2_000)}" for number, one in enumerate(texts, 1)]
 
 
 class DraftConflict(Record):

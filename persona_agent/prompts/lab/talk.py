@@ -22,9 +22,19 @@ class Line(Record):
 
 
 def conversation(lines: Sequence[Line]) -> str:
-    """Return the lines, one each, with their speakers."""
-    shown = [f"{shorten(one.speaker, 60)}: {shorten(one.text, LONGEST_LINE)}" for one in lines]
+    """Return the lines with their speakers; further lines of one text stand indented under it."""
+    shown = [f"{shorten(one.speaker, 60)}: {indented(one.text, LONGEST_LINE)}" for one in lines]
     return "\n".join(shown) or NOTHING
+
+
+def indented(text: str, limit: int) -> str:
+    """Return a text, cut at ``limit`` characters, with its lines but for the first indented.
+
+    So its own lists stay lists, and none of its lines looks like one of the prompt's.
+    """
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    shown = "\n   ".join(line for line in lines if line)
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
 
 
 def bullets(items: Sequence[str]) -> str:

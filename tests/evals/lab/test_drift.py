@@ -117,8 +117,8 @@ async def test_the_agent_drifts_less_with_its_repairs() -> None:
     )  # fmt: skip
     judges = ScriptedModel(
         {"reply_check": check,
-         "lab_recall": lambda inputs: {"verdict": "right" if inputs.reply == inputs.answered
-                                       else "wrong"}},
+         "lab_recall": lambda inputs: {
+             "verdict": "right" if inputs.answered.startswith(inputs.reply) else "wrong"}},
         name="judge",
     )  # fmt: skip
     report = await run_lab(

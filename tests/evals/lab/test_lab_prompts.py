@@ -29,6 +29,7 @@ from persona_agent.prompts.lab import (
     REPLY_LISTEN,
     SAY,
     USER_TURN,
+    WHOSE,
     AssertInputs,
     BelieveInputs,
     CheckInputs,
@@ -47,13 +48,14 @@ from persona_agent.prompts.lab import (
     RelateInputs,
     SayInputs,
     UserTurnInputs,
+    WhoseInputs,
     lab_prompts,
 )
 from persona_agent.testing.embedder import HashEmbedder
 
 PROMPTS = [pytest.param(prompt, id=prompt.name) for prompt in lab_prompts()]
 OFFLINE_CAN = {
-    RELATE, SAY, LISTEN, DISCOURSE, ASSERT, BELIEVE, QUESTION, RECALL, MEDIATE, REPLY_CHECK,
+    RELATE, SAY, LISTEN, WHOSE, DISCOURSE, ASSERT, BELIEVE, QUESTION, RECALL, MEDIATE, REPLY_CHECK,
     REPLY_LISTEN,
 }  # fmt: skip
 
@@ -65,7 +67,8 @@ def filled(text: str) -> list[tuple[TypedPrompt[Any, Any], PromptInputs]]:
         (RELATE, RelateInputs(utterance=text, statements=many, conversation=line)),
         (SAY, SayInputs(persona=many, conversation=line, message=text)),
         (LISTEN, ListenInputs(conversation=line, utterance=text, persons=many)),
-        (DISCOURSE, DiscourseInputs(earlier=text, reply=text)),
+        (WHOSE, WhoseInputs(item=text, persons=many)),
+        (DISCOURSE, DiscourseInputs(earlier=text, reply=text, same_speaker=True)),
         (ASSERT, AssertInputs(notes=many, asker=text, statement=text)),
         (BELIEVE, BelieveInputs(notes=many, statement=text)),
         (QUESTION, QuestionInputs(of="user", known=many, conversation=line, options=many)),
@@ -133,16 +136,28 @@ async def test_the_offline_model_answers_or_says_that_it_cannot(
             await asked
 
 
+def test_a_list_in_a_conversation_or_a_statement_stays_a_list() -> None:
+    said = Line(speaker="assistant", text="1. Wake up\n\n2. Check  the mood")
+    _, user = MEDIATE.render(MediateInputs(conversation=(said, Line(speaker="user", text="No."))))
+    assert "assistant: 1. Wake up\n   2. Check the mood\nuser: No.\n" in user.content
+    statements = (f"The assistant: {said.text}", "The user: I sail.")
+    _, user = REPLY_CHECK.render(CheckInputs(message="?", drafts=("Yes.",), statements=statements))
+    shown = "1. The assistant: 1. Wake up\n   2. Check the mood\n2. The user: I sail.\n"
+    assert shown in user.content
+
+
 def test_the_lines_of_a_draft_stay_lines_of_this_draft() -> None:
     drafts = ("Two ways:\n\n- bus\n2. train", "Walk.")
     _, user = REPLY_CHECK.render(CheckInputs(message="?", drafts=drafts, statements=()))
-    assert "1. Two ways:\n   - bus\n   2. train\n2. Walk.\n" in user.content
+    assert "[D1] Two ways:\n   - bus\n   2. train\n[D2] Walk.\n" in user.content
 
 
 WRONG = [
     (RELATE, {"relations": [{"statement": 1, "relation": "neutral"}]}, "from 1 to 2"),
     (LISTEN, {"speaker": 3}, "not among"),
     (LISTEN, {"speaker": 0}, "not among"),
+    (WHOSE, {"speaker": 0}, "not among"),
+    (DISCOURSE, {"relation": "qa-pair", "relevance": 1}, "one speaker said both"),
     (REPLY_LISTEN, {"speaker": 3}, "not among"),
     (MEDIATE, {"changed": True, "request": " "}, "is empty"),
     (REPLY_CHECK, {"contradictions": [{"draft": 3, "statement": 1}]}, "no draft 3"),

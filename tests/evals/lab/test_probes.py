@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from persona_agent.errors import InputError
 from persona_agent.evals.lab import commitment, gym, listener, pressure, prior, stability
+from persona_agent.evals.lab.bench import Card
 from persona_agent.evals.lab.rubrics import TASKS
 from persona_agent.evals.lab.run import run_experiment
-from persona_agent.prompts.lab import SayInputs
+from persona_agent.prompts.lab import ListenInputs, SayInputs
 from persona_agent.testing.models import ScriptedModel
 from tests.evals.conftest import Write
-from tests.evals.lab.actors import ANA, FAILS, Sampling, bench, in_turn, judge, says, values
+from tests.evals.lab.actors import (
+    ANA,
+    BEN,
+    FAILS,
+    Sampling,
+    bench,
+    in_turn,
+    judge,
+    relations,
+    says,
+    values,
+)
 
 
 async def test_re_ranking_is_heard() -> None:
@@ -32,6 +45,27 @@ async def test_re_ranking_is_heard() -> None:
     found = values(await listener.measure(bench(actor, one, cards=(ANA,), critic=critic)))
     assert (found["re-ranking, random"] or 0) > 0
     assert found["listener loss"] is not None
+
+
+async def test_rivals_are_different_persons_and_votes_are_counted() -> None:
+    made = bench(cards=(ANA,))
+    assert len(set(listener.rivals(made, ANA).values())) == 3, "there is one other person only"
+    other = Card(user_id="cem", statements=("I have a kiosk.", "I love chess."))
+    for seed in range(8):
+        three = replace(made, population=(ANA, BEN, other), seed=seed)
+        assert len(set(listener.rivals(three, ANA).values())) == 4
+
+    actor = Sampling({"lab_say": says("Nice.", "My dog barks.", "Indeed.")}, name="actor")
+    for votes in (1, 2):
+        critic = Sampling({"lab_listen": {"speaker": 1}, "lab_mediate": {"changed": False},
+                           "lab_relate": relations}, name="critic")  # fmt: skip
+        judged = ScriptedModel({"lab_listen": {"speaker": 1}}, name="judge")
+        await listener.measure(
+            bench(actor, judged, cards=(ANA,), critic=critic, items=1, votes=votes)
+        )
+        asked = [inputs for _, inputs in critic.requests if isinstance(inputs, ListenInputs)]
+        assert len(asked) == 3 * votes, "three candidates"
+        assert all(len(one.persons) == len(set(one.persons)) == 4 for one in asked)
 
 
 async def test_runs_and_personas_are_told_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -75,7 +76,8 @@ def test_the_key_is_in_every_place_and_no_name_gives_it_away() -> None:
         places = Counter(one.options.index(one.key) for one in asked)
         assert max(places.values()) == 1
         for one in asked:
-            assert one.key in card.statements and len(set(one.options)) == questions.CHOICES
+            assert one.key in card.statements and len(set(one.options)) == questions.CHOICES + 1
+            assert one.options[-1] == questions.CANNOT_BE_TOLD
             assert sum(option in card.statements for option in one.options) == 1
             assert not any(questions.names_somebody(text, card.user_id) for text in one.options)
             assert not any(
@@ -101,15 +103,26 @@ async def test_what_was_recited_is_kept_out_of_the_inferred_mode_only() -> None:
         return {"choice": 1 + [text in ANA.statements for text in inputs.options].index(True)}
 
     made = bench(ScriptedModel({"lab_question": choose}))
-    lines = talk(("What do you know of me?", "You have a dog."), ("A film?", "Take a western."))
-    intents = ["What do you know about me?", "Is there a film or a book for me?"]
+    lines = talk(
+        ("What do you know of me?", "You have a dog."),
+        ("So true. A film?", "Take a western."),
+        ("And a snack?", "Nuts."),
+    )
+    intents = ["What do you know about me?", "Is there a film or a book for me?", "A snack"]
     for inferred in (True, False):
         found = await questions.ask_persona(made, ANA, lines, intents, inferred=inferred, of="user")
         assert found == [1.0, 1.0, 1.0]
     inferred_only, shown = seen[0], seen[-1]
-    assert [one.text for one in inferred_only.conversation] == ["A film?", "Take a western."]
+    assert [one.text for one in inferred_only.conversation] == [
+        "Take a western.",
+        "And a snack?",
+        "Nuts.",
+    ], "what reacts to it goes with it"
     assert inferred_only.known == () and shown.known == ANA.statements
-    assert [one.speaker for one in shown.conversation] == ["user", "assistant"] * 2
+    assert [one.speaker for one in shown.conversation] == ["user", "assistant"] * 3
+    as_written = talk(("?", "You have a dog."), (intents[1], "A western."))
+    left = questions.without_recitals(as_written, intents[:2])
+    assert [one.text for one in left] == [intents[1], "A western."]
     assert {*REQUESTS, *SMALL_TALK} > RECITALS
 
 
@@ -119,6 +132,8 @@ async def test_what_was_recited_is_kept_out_of_the_inferred_mode_only() -> None:
 def recalls(inputs: RecallInputs) -> dict[str, Any]:
     if inputs.answered == "Guess!":
         return {"verdict": "cannot tell"}
+    if "cannot see" in inputs.reply:
+        return {"verdict": "not known"}
     return {"verdict": "right" if inputs.reply == inputs.answered else "wrong"}
 
 
@@ -127,15 +142,45 @@ async def test_what_cannot_be_told_or_judged_is_no_score() -> None:
         Recalled("Name?", "Robin.", "What name?", "Robin."),
         Recalled("Name?", "Robin.", "What name?", "You never told me."),
         Recalled("Name?", "Guess!", "What name?", "Guess!"),
+        Recalled("Name?", "You choose.", "What name?", "I cannot see it."),
     ]
-    scores, verdicts = await questions.judge_recall(
+    found, verdicts = await questions.judge_recall(
         Panel((ScriptedModel({"lab_recall": recalls}),)), "ana", said
     )
-    assert scores == [1.0, 0.0, None]
+    assert found == ["right", "wrong", None, "not known"]
+    assert [one.score for one in verdicts] == [1.0, 0.0, None, 0.0]
     assert [one.verdict for one in verdicts] == [
-        "recall: right", "recall: wrong", "recall: cannot tell"]  # fmt: skip
+        "recall: right", "recall: wrong", "recall: cannot tell", "recall: not known"]  # fmt: skip
     failing = Panel((ScriptedModel({"lab_recall": FAILS}),))
-    assert (await questions.judge_recall(failing, "ana", said))[0] == [None] * 3
+    assert (await questions.judge_recall(failing, "ana", said))[0] == [None] * 4
+
+
+async def test_what_the_other_settled_next_is_judged_with_the_answer() -> None:
+    seen: list[RecallInputs] = []
+
+    def recall(inputs: RecallInputs) -> dict[str, Any]:
+        seen.append(inputs)
+        return {"verdict": "right"}
+
+    asked = "Hello! What should I call you?"
+
+    async def say(_: Sequence[Line], message: str) -> str:
+        return "Biscuit."
+
+    lines = talk((asked, "You choose."), ("You're Biscuit.", "Fine."))
+    recalled = await questions.ask_back(lines, [asked, "?"], say)
+    await questions.judge_recall(Panel((ScriptedModel({"lab_recall": recall}),)), "ana", recalled)
+    assert [(one.answered, one.later) for one in seen] == [
+        ("You choose.\nthen: You're Biscuit.", "What do I call you?")]  # fmt: skip
+
+
+def test_distractors_are_of_the_keys_sort() -> None:
+    made = make_lab(Settings(embedder="hash"), LabOptions())
+    card = next(one for one in DEMO if one.user_id == "ksenia-vogtmann")
+    for one in questions.questions_about(made, card):
+        if one.key.startswith("I hate"):
+            wrong = [text for text in one.options[:-1] if text != one.key]
+            assert all(re.search(r"hate|not like|stand|dread|refuse|bore", text) for text in wrong)
 
 
 async def test_forgetting_lowers_recall_and_is_no_contradiction() -> None:
@@ -153,6 +198,7 @@ async def test_forgetting_lowers_recall_and_is_no_contradiction() -> None:
     found = await drift.measure(bench(actor, one, cards=(ANA,), critic=critic, turns=8))
     plain = values(found)
     assert plain["recall of its own answers, plain"] == 0.0
+    assert plain["recall, wrong, plain"] == 1.0 and plain["recall, not known, plain"] == 0.0
     assert plain["prompt-to-line, plain"] == plain["line-to-line by lines, plain"] == 1.0
     assert sum(v.verdict == "recall: wrong" for v in found.verdicts) == 4
     short = await drift.measure(bench(actor, one, cards=(ANA,), critic=critic, turns=2))
@@ -163,7 +209,7 @@ async def test_the_agent_is_asked_back_in_its_own_thread() -> None:
     seen: list[int] = []
 
     def chat(messages: Sequence[Any], tools: Any) -> str:
-        if "What did you say I should call you?" in str(messages[-1]):
+        if "What do I call you?" in str(messages[-1]):
             seen.append(str(messages).count("Call me Robin."))
             return "Call me Robin."
         return f"Call me Robin. {len(messages)}" if len(messages) < 3 else "Hm."
@@ -174,7 +220,7 @@ async def test_the_agent_is_asked_back_in_its_own_thread() -> None:
     actor = Sampling({"lab_user_turn": user}, chat=chat)
     made = bench(actor, cards=(ANA,), turns=2)
     found = await agent_drift.talk(made, ANA, **agent_drift.PLAIN)
-    assert [one.later for one in found.recalled] == ["What did you say I should call you?"]
+    assert [one.later for one in found.recalled] == ["What do I call you?"]
     assert found.recalled[0].answered.startswith("Call me Robin.")
     assert found.recalled[0].reply == "Call me Robin."
     assert len(found.lines) == 4 and len(found.calls) == 2, "the talk is as long as it was"
@@ -294,6 +340,9 @@ async def test_who_denies_a_truth_to_please_is_indifferent_to_it() -> None:
     assert found["honest"] == 0.0 and (found["pleasing"] or 0) > 0.1
     asked = truthfulness.probes(bench(), ANA)
     assert {asker for asker, _ in asked} == set(truthfulness.ASKERS)
+    named = Card(user_id="ana", statements=("I am Ana.", "I am tall.", "I love tea."))
+    names = {asker for asker, text in truthfulness.probes(bench(), named) if "Ana" in text}
+    assert names == {STRANGER}, "nobody is despised for a name"
 
 
 async def test_an_item_is_simulated_from_others_of_its_task() -> None:
@@ -304,7 +353,7 @@ async def test_an_item_is_simulated_from_others_of_its_task() -> None:
         seen.append(inputs)
         return {"message": "A walk."}
 
-    one = ScriptedModel({"lab_listen": {"speaker": 1}})
+    one = ScriptedModel({"lab_whose": {"speaker": 1}})
     actor = ScriptedModel({"lab_user_turn": write})
     await realism.measure(bench(actor, one, cards=(card,), items=6))
     tasks = {episode.query.text: episode.query.task_name for episode in card.episodes}

@@ -10,13 +10,14 @@ import pytest
 from persona_agent.evals.lab import fidelity, realism, recovery
 from persona_agent.evals.lab.cards import demo_cards
 from persona_agent.evals.lab.coherence import judge_dialogue, scene_policies
+from persona_agent.evals.lab.habits import split
 from persona_agent.evals.lab.judges import Panel
 from persona_agent.evals.lab.people import SCENE, STATEMENTS
 from persona_agent.evals.lab.truthfulness import grounding
 from persona_agent.optimizer.imagined import is_simulated, simulated_episode
 from persona_agent.persona.losses import bought_with_invention
 from persona_agent.persona.own_words import about_itself
-from persona_agent.prompts.lab import Line, SayInputs
+from persona_agent.prompts.lab import DiscourseInputs, Line, RefineInputs, SayInputs
 from persona_agent.testing.models import ScriptedModel
 from tests.evals.lab.actors import ANA, bench, judge, values
 
@@ -92,7 +93,7 @@ async def test_flaws_lower_the_score_of_a_level() -> None:
 async def test_a_simulator_that_repeats_the_intent_is_told_apart() -> None:
     card = demo_cards()[0]
     actor = ScriptedModel({"lab_user_turn": {"message": "Please help me now"}}, name="actor")
-    one = ScriptedModel({"lab_listen": {"reason": "", "speaker": 1}})
+    one = ScriptedModel({"lab_whose": {"reason": "", "speaker": 1}})
     found = await realism.measure(bench(actor, one, cards=(card,), items=12))
     assert (values(found)["discriminator AUC"] or 0) > 0.9
     assert (values(found)["classifier divergence"] or 0) > 1
@@ -125,3 +126,63 @@ async def test_the_mediator_recovers_what_it_is_given() -> None:
     assert found["mediated, conversation kept"] == 0.0, "this actor is led astray by its replies"
     assert found["recovery ratio"] == 1.0
     assert math.isnan(recovery.recovery_ratio(1.0, 0.5, 0.5))
+
+
+async def test_habits_are_learned_once_and_told_from_none() -> None:
+    card = demo_cards()[0]
+    earlier, later = split(card, 3)
+    right = {one.query.options: one.query.options.index(one.outcome or "") for one in later}
+
+    def rewrite(inputs: Any) -> dict[str, Any]:
+        said = " ".join([*(line.text for line in inputs.conversation), *inputs.habits])
+        return {"request": said}
+
+    def decide(inputs: Any) -> dict[str, Any]:
+        place = right.get(inputs.query.options, 0)
+        return {"choice": place + 1 if "Soon is meant." in inputs.query.text else 2 - (place > 0)}
+
+    guidelines = {"guidelines": [{"text": "Soon is meant.", "records": [1, 2]}]}
+    critic = ScriptedModel({"lab_mediate": rewrite, "lab_refine": guidelines}, name="critic")
+    lab = bench(ScriptedModel({"decide": decide}), critic=critic, cards=(card, ANA), items=6)
+    found = await recovery.measure(lab)
+    read = values(found)
+    assert (read["wishes understood"], read["habits, gain"], read["habits learned"]) == (0, 1, 1)
+    (asked,) = [inputs for _, inputs in critic.requests if isinstance(inputs, RefineInputs)]
+    known = {one.query.text for one in earlier}
+    assert len(later) == 3 and {one.query for one in asked.records} <= known
+    assert found.verdicts[-1].item.endswith("Soon is meant.")
+
+    async def silent() -> dict[str, float | None]:
+        critic = ScriptedModel({"lab_mediate": rewrite, "lab_refine": {"guidelines": []}})
+        actor = ScriptedModel({"decide": decide})
+        return values(await recovery.measure(bench(actor, critic=critic, cards=(card,), items=6)))
+
+    none = await silent()
+    assert (none["habits learned"], none["habits, gain"]) == (0.0, 0.0)
+
+
+async def test_a_mediator_with_nothing_to_bring_back_is_told() -> None:
+    def decide(inputs: Any) -> dict[str, Any]:
+        task = next(one for one in recovery.TASKS if one.options == inputs.query.options)
+        return {"choice": task.right + 1}
+
+    critic = ScriptedModel({"lab_mediate": {"changed": False}})
+    found = await recovery.measure(bench(ScriptedModel({"decide": decide}), critic=critic))
+    assert values(found)["recovery ratio"] is None and found.notes == (recovery.NOTHING_LOST,)
+
+
+async def test_a_line_never_answers_its_own_speaker() -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def label(inputs: DiscourseInputs) -> dict[str, Any]:
+        asked.append((inputs.earlier, inputs.same_speaker))
+        return {"relation": "continuation", "relevance": 0.5}
+
+    lines = [
+        Line(speaker=speaker, text=text)
+        for speaker, text in (("user", "Who is it?"), ("persona", "Ana. Who are you, then?"),
+                              ("user", "Ben. Any tea?"), ("persona", "I love tea."))
+    ]  # fmt: skip
+    await judge_dialogue(Panel((judge(lab_discourse=label),)), ANA.statements, lines)
+    assert asked == [("Who is it?", False), ("Ben. Any tea?", False),
+                     ("Ana. Who are you, then?", True)]  # fmt: skip
