@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from persona_agent.persona import outcome_statistics, uncounted
+from persona_agent.persona.render import estimate_tokens
 from persona_agent.schema import ContextPolicy, Episode
 
 FULL = ContextPolicy(recalled=8)
@@ -29,6 +30,8 @@ CANDIDATES: dict[str, ContextPolicy] = {
     "generic": ContextPolicy.generic(),
 }
 
+MANY_TOKENS = 6_000
+"""What the cases of MANY may take of a prompt: beyond it, their gain is not worth their price."""
 SOME = 0.2
 """Share of choices among new things for claims to be shown from the start."""
 
@@ -39,9 +42,9 @@ def first_policy(history: Sequence[Episode]) -> ContextPolicy:
     Where the same options recur, counting and recall carry most, and claims have to earn their
     place. Where some choices are among new things, only claims tell what these have in common.
     Answers that were picked from no list, and that are too many to be counted, say little each:
-    there more cases tell more than counts.
+    there more cases tell more than counts, as long as they are short.
     """
-    if _free(history):
+    if _free(history) and _short(history):
         return MANY
     offered = Counter(
         (episode.query.task_name, option)
@@ -60,3 +63,9 @@ def _free(history: Sequence[Episode]) -> bool:
     free = [episode for episode in history if not episode.query.options]
     counted = outcome_statistics(free)
     return 2 * len(free) > len(history) and bool(counted) and uncounted(counted[0])
+
+
+def _short(history: Sequence[Episode]) -> bool:
+    """Tell whether as many cases as MANY shows are within their tokens."""
+    texts = [f"{episode.query.text} {episode.outcome}" for episode in history]
+    return MANY.recalled * sum(map(estimate_tokens, texts)) <= MANY_TOKENS * len(texts)

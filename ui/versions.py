@@ -150,13 +150,21 @@ def policy_words(policy: ContextPolicy) -> dict[str, str]:
         weights += f", known outcome {blend.value:g}"
     if blend.recency:
         weights += f", recency {blend.recency:g} (half after {blend.half_life_days:g} days)"
-    return {
+    claims = "shown" if policy.show_claims else "not shown"
+    if policy.show_claims and policy.most_claims is not None:
+        claims = f"the {policy.most_claims} nearest to a query shown"
+    words = {
         "Past interactions recalled": str(policy.recalled),
         "Weights of recall": weights,
-        "Claims": "shown" if policy.show_claims else "not shown",
+        "Claims": claims,
         "Outcome counts": "shown" if policy.show_statistics else "not shown",
         "Examples": "shown" if policy.show_demonstrations else "not shown",
     }
+    if policy.show_sketches:
+        words["Latest interactions in key words"] = "shown"
+    if policy.since is not None:
+        words["Only what is since"] = f"{policy.since:%Y-%m-%d}"
+    return words
 
 
 # --- back -----------------------------------------------------------------------------------------

@@ -47,3 +47,13 @@ def test_the_first_policy_suits_what_answers_are_like(
     episodes: list[Episode], policy: ContextPolicy
 ) -> None:
     assert first_policy(episodes) == policy
+
+
+def test_many_cases_are_shown_only_where_they_are_short() -> None:
+    """What is shown for every query must not cost a page for each case."""
+    page = "a long question " * 30
+    long = [
+        one.model_copy(update={"query": one.query.model_copy(update={"text": page + one.id})})
+        for one in history(TITLES)
+    ]
+    assert first_policy(long) == RAG_STATISTICS
