@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     cache_dir: Path | None = None
     """Where answers of a real model and vectors are cached by content hash; unset: no cache."""
 
-    recall_cache_mib: int = Field(default=14, ge=1)
+    recall_cache_mib: int = Field(default=32, ge=1)
     """Memory that recall keeps of users, in MiB over all of them; a large user may take more."""
 
     embedder: str = Field(default="sentence-transformers/all-MiniLM-L6-v2", min_length=1)
