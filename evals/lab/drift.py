@@ -221,8 +221,9 @@ def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
                better="higher"),
         figure(f"survival to the end, {arm.name}",
                mean_interval([float(not lost) for _, lost in runs], users, seed=seed),
-               f"share of conversations without any contradiction: {curve}; half are lost "
-               + (f"at turn {half}" if half else "never"), better="higher"),
+               f"share of conversations without any contradiction: {curve}; "
+               + (f"half are lost at turn {half}" if half else "fewer than half are lost"),
+               better="higher"),
         figure(f"Q&A with the persona shown, {arm.name}",
                mean_interval(arm.override, arm.questioned, seed=seed),
                "how often questions about the persona are answered right after the talk, with the "

@@ -659,7 +659,7 @@ async def test_the_critic_gets_what_was_stated_and_is_told_who_asked(
     ]
     assert not any(one.bearing for one in seen), "nobody listens"
     system, asked = (one.content for one in REPLY_CHECK.render(seen[-1]))
-    assert 'with "contradictions", without "bearing"' in system
+    assert 'with "contradictions" and an empty list as "bearing"' in system
     assert "[D1] 1. Up\n   2. Out\n" in asked
 
 

@@ -14,7 +14,7 @@ LONGEST_DRAFT = 4_000
 
 OF_USER, OF_ASSISTANT = "The user: ", "The assistant: "
 """What a statement in a check of drafts begins with; one that was said on an occasion, with it."""
-_BOTH, _ONE = '"contradictions" and "bearing"', '"contradictions", without "bearing"'
+_BOTH, _ONE = '"contradictions" and "bearing"', '"contradictions" and an empty list as "bearing"'
 
 
 class CheckInputs(PromptInputs):
