@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence, Set
 
 from persona_agent.memory.facts import FactStore, Learned
+from persona_agent.memory.uncut import uncut
 from persona_agent.persona.admission import admitted
 from persona_agent.prompts import ConfirmedFact, DistilInputs, DistilledFact, DistilOutput
 from persona_agent.protocols import EpisodeStore, LanguageModel, Prompt
@@ -51,7 +52,7 @@ async def distil(
         output = await model.ask(prompt, inputs)
         said = [*output.facts, *(_again(inputs, one) for one in output.confirmed)]
         new = [one for one in (_learned(user_id, inputs, fact) for fact in said if fact) if one]
-        stored = await asyncio.to_thread(facts.learn, user_id, new, batch)
+        stored = await uncut(facts.learn, user_id, new, batch)
         learned |= {fact.id: fact for fact in stored}
     return list(learned.values())
 

@@ -10,20 +10,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from persona_agent.errors import InputError
 from persona_agent.memory.filling import add_episodes
 from persona_agent.persona.admission import admitted
-from persona_agent.schema import Episode, Fact, Persona, Revision
+from persona_agent.schema import Alternative, Episode, Fact, Persona, Revision
 from persona_agent.schema.base import Record
 
 if TYPE_CHECKING:
     from persona_agent.memory import Memory
 
 FORMAT = 1
+VersionT = TypeVar("VersionT", Persona, Alternative)
 
 
 class _User(Record):
@@ -131,17 +132,25 @@ def _parsed(number: int, line: str) -> tuple[str, Record]:
 
 def _leave_out_refused(records: dict[str, list[Any]]) -> int:
     """Take facts and claims that are not admitted out of parsed records; return how many."""
-    facts = [fact for fact in records["fact"] if admitted(fact.text)]
-    personas = [
-        persona.model_copy(
-            update={"claims": tuple(one for one in persona.claims if admitted(one.scope, one.text))}
+    given = _statements(records)
+    records["fact"] = [fact for fact in records["fact"] if admitted(fact.text)]
+    records["persona"] = [
+        _with_admitted(persona).model_copy(
+            update={"alternatives": tuple(map(_with_admitted, persona.alternatives))}
         )
         for persona in records["persona"]
     ]
-    kept = len(facts) + sum(len(persona.claims) for persona in personas)
-    given = len(records["fact"]) + sum(len(persona.claims) for persona in records["persona"])
-    records["fact"], records["persona"] = facts, personas
-    return given - kept
+    return given - _statements(records)
+
+
+def _with_admitted(version: VersionT) -> VersionT:
+    kept = tuple(one for one in version.claims if admitted(one.scope, one.text))
+    return version.model_copy(update={"claims": kept})
+
+
+def _statements(records: dict[str, list[Any]]) -> int:
+    versions = [v for persona in records["persona"] for v in (persona, *persona.alternatives)]
+    return len(records["fact"]) + sum(len(one.claims) for one in versions)
 
 
 def _by_user(records: list[Any], add: Callable[[str, list[Any]], int]) -> Iterator[int]:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from persona_agent.llm.accounting import limit
 from persona_agent.llm.admitting import AdmittingModel
 from persona_agent.llm.critic_apart import CriticApart
+from persona_agent.memory.uncut import uncut
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.engine import Search
 from persona_agent.optimizer.journal import JournaledModel, journal_path
@@ -107,7 +109,6 @@ class PersonaOptimizer:
         current = await asyncio.to_thread(self._personas.latest, user_id)
         versions = await asyncio.to_thread(self._personas.history, user_id)
         model = self.journaled(user_id)
-        before = self._model.usage(user_id=user_id)
         search = Search(
             user_id,
             history,
@@ -120,10 +121,10 @@ class PersonaOptimizer:
             earlier=[one for one in reversed(versions) if one.cause == "optimize"],
             vectors=self._vectors,
         )
-        found = await search.run()
-        used = spent(before, self._model.usage(user_id=user_id))
-        revision = self._revision(user_id, current, found, search, used, len(history))
-        await asyncio.to_thread(self._store, current, search.draft, found, revision)
+        with limit() as run:  # of this run alone, and not of what the user does meanwhile
+            found = await search.run()
+        revision = self._revision(user_id, current, found, search, run.used, len(history))
+        await uncut(self._store, current, search.draft, found, revision)
         self.forget(user_id)
         return revision
 

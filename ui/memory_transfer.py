@@ -45,21 +45,24 @@ def _import(agent: PersonaAgent, user: str) -> None:
         "really chose or wrote. A file is imported whole or not at all; again, it adds nothing."
     )
     if given is not None and st.button("Import it", icon=":material/upload_file:"):
-        start(IMPORT, _importing(agent, given.name, given.getvalue(), user))
+        start(IMPORT, importing(agent, given.name, given.getvalue(), user))
         st.rerun()
     running = job(IMPORT)
     if running is not None:
         follow(running, lambda: _imported(running))
 
 
-def _importing(agent: PersonaAgent, name: str, data: bytes, user: str) -> Work[str]:
+def importing(agent: PersonaAgent, name: str, data: bytes, user: str) -> Work[str]:
+    """Return the work that stores an uploaded file and tells what came of it."""
+
     async def work(running: Job[str]) -> str:
         running.note = "Reading the file"
         lines = export_lines(data)
         if lines is not None:
             new = await agent.import_lines(lines)
+            refused = new.pop("refused", 0)
             found = ", ".join(counted(number, kind) for kind, number in new.items())
-            return f"New: {found}."
+            return f"New: {found}.{_left_out(refused)}"
         episodes = read_upload(name, data, user)
         running.note = f"Storing {counted(len(episodes), 'interaction')}"
         number = await agent.record_episodes(episodes)
@@ -68,6 +71,13 @@ def _importing(agent: PersonaAgent, name: str, data: bytes, user: str) -> Work[s
         return f"{counted(number, 'new interaction')} of {len(episodes)}.{said}"
 
     return work
+
+
+def _left_out(refused: int) -> str:
+    if not refused:
+        return ""
+    what = counted(refused, "fact or claim", "facts or claims")
+    return f" Left out: {what} that would change rules, tools, keys or safety wording."
 
 
 def _imported(running: Job[str]) -> None:

@@ -105,8 +105,8 @@ async def _realism(
     count, seed = len(simulated), bench.seed
     return [
         figure("discriminator AUC", (discriminator_auc(vectors, made), None, count),
-               "how well simulated messages are told from real ones: 0.5 is not at all, and what is "
-               "far from it on either side is no good sign"),
+               "how well simulated messages are told from real ones: 0.5 is not at all, and far "
+               "from it on either side is no good sign"),
         figure("classifier divergence", (classifier_divergence(texts, simulated), None, count),
                "divergence of length, form and opening from the real messages, in bits",
                better="lower"),

@@ -100,6 +100,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         )
         self._learning: dict[str, asyncio.Task[None]] = {}
         self._unjudged: set[str] = set()
+        self._unrecorded = {}
         self._slots = WeakKeyDictionary()
 
     @classmethod

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 from weakref import WeakKeyDictionary
@@ -18,14 +19,16 @@ from persona_agent.llm import limit
 from persona_agent.memory import Memory
 from persona_agent.memory.distil import distil
 from persona_agent.optimizer import PersonaOptimizer
+from persona_agent.optimizer.optimizer import spent
 from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Revision
+from persona_agent.schema import Episode, Revision, Usage
 from persona_agent.schema.base import Record
 from persona_agent.settings import Settings
 
 LOG = logging.getLogger(__name__)
 USERS_AT_ONCE = 4
+DAY = timedelta(days=1)
 
 
 class Optimized(Record):
@@ -57,6 +60,7 @@ class LearningCalls:
     _background: LoopThread
     _learning: dict[str, asyncio.Task[None]]
     _unjudged: set[str]
+    _unrecorded: dict[str, list[tuple[datetime, Usage]]]
     _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
 
     async def optimize(self, user: str) -> Revision:
@@ -75,23 +79,32 @@ class LearningCalls:
         history = await asyncio.to_thread(
             self.memory.episodes.timeline, valid_user(user), with_outcome=True
         )
-        with limit(**await asyncio.to_thread(self._left_today, user)):
-            with self.model.account(user_id=user, purpose="distil"):
-                await distil(
-                    user,
-                    self.memory.episodes,
-                    self.memory.facts,
-                    self._optimizer.journaled(user),
-                    DISTIL_FACTS,
-                )
-            facts = await asyncio.to_thread(self.memory.facts.profile, user)
-            if not history and not any(fact.stated for fact in facts):
-                raise NotFoundError(
-                    f"user {user!r} has no interaction with a known outcome, and stated nothing in "
-                    "a chat: record some first"
-                )
-            with self.model.account(user_id=user, purpose="optimize"):
-                return await self._optimizer.optimize(user, history, facts=facts)
+        with limit(**await asyncio.to_thread(self._left_today, user)) as run:
+            recorded = Usage()
+            try:
+                revision = await self._learned(user, history)
+                recorded = revision.usage
+            finally:
+                self._count_today(user, spent(recorded, run.used))
+        return revision
+
+    async def _learned(self, user: str, history: Sequence[Episode]) -> Revision:
+        with self.model.account(user_id=user, purpose="distil"):
+            await distil(
+                user,
+                self.memory.episodes,
+                self.memory.facts,
+                self._optimizer.journaled(user),
+                DISTIL_FACTS,
+            )
+        facts = await asyncio.to_thread(self.memory.facts.profile, user)
+        if not history and not any(fact.stated for fact in facts):
+            raise NotFoundError(
+                f"user {user!r} has no interaction with a known outcome, and stated nothing in "
+                "a chat: record some first"
+            )
+        with self.model.account(user_id=user, purpose="optimize"):
+            return await self._optimizer.optimize(user, history, facts=facts)
 
     async def optimize_all(
         self, users: Sequence[str] | None = None, *, at_once: int = USERS_AT_ONCE
@@ -172,8 +185,11 @@ class LearningCalls:
         if self.settings.optimize_after is None:
             return
         self._unjudged.add(user)
-        if user not in self._learning:
-            self._learning[user] = asyncio.create_task(self._learn(user))
+        running = self._learning.get(user)
+        if running is None or running.done():  # one that was stopped before it began is still there
+            # Nobody's own: what the caller's context books or limits is not the learning's.
+            task = asyncio.get_running_loop().create_task(self._learn(user), context=Context())
+            self._learning[user] = task
 
     async def _learn(self, user: str) -> None:
         """Optimize as long as outcomes came since it was last looked at, and it is due."""
@@ -209,11 +225,25 @@ class LearningCalls:
                 with suppress(RuntimeError):  # its loop has ended, and the task with it
                     task.get_loop().call_soon_threadsafe(task.cancel)
         await asyncio.gather(*own, return_exceptions=True)
+        for who in [who for who, task in list(self._learning.items()) if task.done()]:
+            self._learning.pop(who, None)  # one that never began could not do this itself
+            self._unjudged.discard(who)
+
+    def _count_today(self, user: str, used: Usage) -> None:
+        """Note what a run used that no revision holds: distilling, and all where it ended early."""
+        since = datetime.now(UTC) - DAY
+        noted = {
+            who: [one for one in runs if one[0] > since] for who, runs in self._unrecorded.items()
+        }
+        self._unrecorded = {who: runs for who, runs in noted.items() if runs}
+        if used.calls:
+            self._unrecorded.setdefault(user, []).append((datetime.now(UTC), used))
 
     def _left_today(self, user: str) -> Limits:
         """Return what the user's optimizations may still use of their day."""
-        since = datetime.now(UTC) - timedelta(days=1)
+        since = datetime.now(UTC) - DAY
         recent = [r.usage for r in self.memory.personas.revisions(user) if r.at > since]
+        recent += [used for at, used in self._unrecorded.get(user, ()) if at > since]
         calls = sum(used.calls for used in recent)
         cost = sum(used.cost_usd for used in recent)
         tokens = sum(used.prompt_tokens + used.completion_tokens for used in recent)

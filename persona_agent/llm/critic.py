@@ -138,26 +138,6 @@ def _told(statement: str) -> str:
     return f"{OF_ASSISTANT[:-2]}, {when}, said: {said}" if when else OF_ASSISTANT + statement
 
 
-async def contradictions(
-    critic: LanguageModel | RelationReader,
-    drafts: Sequence[str],
-    *,
-    message: str,
-    request: str = "",
-    of_user: Sequence[str] = (),
-    of_assistant: Sequence[str] = (),
-) -> list[list[str]]:
-    """Return for each draft of a reply the statements that it contradicts.
-
-    Arguments and errors are those of :func:`check_drafts`.
-    """
-    found = await check_drafts(
-        critic, drafts, message=message, request=request, of_user=of_user,
-        of_assistant=of_assistant,
-    )  # fmt: skip
-    return [[one.statement for one in conflicts] for conflicts in found.conflicts]
-
-
 async def listener_votes(
     listener: LanguageModel,
     utterance: str,

@@ -1,4 +1,4 @@
-"""The prompt that checks claims against cases they were not written from."""
+"""The prompt that checks claims against cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from persona_agent.schema.base import Record
 
 
 class VerifyInputs(PromptInputs):
-    """Claims as statements, and cases that none of them rests on."""
+    """Claims as statements, and cases of their user; some claims may rest on some of them."""
 
     claims: tuple[str, ...] = Field(min_length=1)
     cases: tuple[Case, ...] = Field(min_length=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,20 @@ def test_an_import(tmp_path: Path) -> None:
     with PersonaAgent.open(tmp_path / "again", embedder="hash") as agent:
         assert "refused" not in agent.import_lines_sync(lines)
         assert [claim.text for claim in agent.persona_sync("ana").claims] == [TASTE]
+
+
+def test_an_import_of_versions_that_answer_beside_the_latest(tmp_path: Path) -> None:
+    with PersonaAgent.open(tmp_path / "from", embedder="hash") as agent:
+        persona = agent.state_claim_sync("ana", TASTE)
+        [line] = [one for one in agent.export_sync("ana") if TASTE in one]
+    record = json.loads(line)
+    hostile = persona.claims[0].model_copy(update={"text": HOSTILE})
+    record["alternatives"] = [{"version": "v0", "claims": [hostile.model_dump(mode="json")]}]
+    with PersonaAgent.open(tmp_path / "to", embedder="hash") as agent:
+        assert agent.import_lines_sync([json.dumps(record)])["refused"] == 1
+        stored = agent.persona_sync("ana")
+        assert [claim.text for claim in stored.claims] == [TASTE]
+        assert [one.claims for one in stored.alternatives] == [()]
 
 
 async def test_offline_the_verdict_is_the_rule() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.agent.learning_calls import USERS_AT_ONCE
 from persona_agent.errors import StoreUnavailableError
+from persona_agent.llm import limit
 
 AFTER = 6
 
@@ -89,6 +93,40 @@ async def test_statements_in_a_chat_count_as_well(agent: PersonaAgent) -> None:
         await agent.chat("ana", f"I never eat supper number {number}.")
     assert await learned(agent)
     assert len((await agent.persona("ana")).claims) == AFTER
+
+
+async def test_what_is_being_written_of_who_is_forgotten_is_forgotten_too(
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, begun = agent.memory.personas.put, Event()
+
+    def slow(*args: Any, **kwargs: Any) -> None:
+        begun.set()
+        time.sleep(0.2)
+        put(*args, **kwargs)
+
+    monkeypatch.setattr(agent.memory.personas, "put", slow)
+    for number in range(AFTER):
+        await agent.chat("ana", f"I never eat supper number {number}.")
+    await asyncio.to_thread(begun.wait)
+    await agent.forget("ana")
+    await asyncio.sleep(0.4)
+    assert not await agent.history("ana")
+
+
+async def test_who_is_forgotten_at_once_is_learned_from_anew(agent: PersonaAgent) -> None:
+    await agent.heard("ana", "I never eat pork.")
+    await agent.forget("ana")  # before the look at what is due began
+    for number in range(AFTER):
+        await supper(agent, number)
+    assert await learned(agent)
+
+
+async def test_the_limits_of_a_caller_are_not_those_of_the_background(agent: PersonaAgent) -> None:
+    with limit(max_calls=0):
+        for number in range(AFTER):
+            await supper(agent, number)
+    assert await learned(agent)
 
 
 async def test_few_users_are_learned_from_at_once(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from persona_agent.agent import PersonaAgent
 from persona_agent.errors import BudgetExceededError
 from persona_agent.memory import open_memory
+from persona_agent.optimizer.watch import Event, watched
 from persona_agent.schema import Revision, Usage
 from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
@@ -106,6 +108,31 @@ def test_a_user_may_use_only_so_much_in_a_day(tmp_path: Path) -> None:
                 agent.optimize_sync("ana")
         with pytest.raises(BudgetExceededError, match="24 hours"):
             agent.optimize_sync("ana")
+
+
+def test_runs_that_end_early_are_of_the_same_day(tmp_path: Path) -> None:
+    with opened(tmp_path, user_daily_calls=5) as agent:
+        suppers(agent, "ana", 20)
+        for message in ("this run", "24 hours"):
+            with pytest.raises(BudgetExceededError, match=message):
+                agent.optimize_sync("ana")
+        assert agent.model.usage(user_id="ana").calls == 5
+
+
+def test_what_the_user_asks_meanwhile_is_no_part_of_an_optimization(agent: PersonaAgent) -> None:
+    suppers(agent, "ana")
+    asked: list[Thread] = []
+
+    def see(event: Event) -> None:
+        if not asked:
+            asked.append(Thread(target=agent.chat_sync, args=("ana", "What do I eat?")))
+            asked[0].start()
+            asked[0].join()
+
+    with watched(see):
+        revision = asyncio.run(agent.optimize("ana"))
+    assert asked and agent.model.usage(user_id="ana", purpose="chat").calls
+    assert revision.usage.calls == agent.model.usage(user_id="ana", purpose="optimize").calls
 
 
 def test_an_optimization_is_due_after_enough_outcomes_or_regret(agent: PersonaAgent) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from persona_agent.errors import InputError, ModelAnswerError
 from persona_agent.llm.critic import (
-    contradictions,
+    Conflict,
+    check_drafts,
     heard_loss,
     listener_votes,
     relations,
@@ -122,14 +123,15 @@ async def test_a_listener_who_cannot_tell_is_at_chance() -> None:
 async def test_drafts_are_checked_in_one_call_and_mapped_back() -> None:
     conflict = {"contradictions": [{"draft": 2, "statement": 3, "evidence": "x"}]}
     model = ScriptedModel({"reply_check": conflict})
-    found = await contradictions(
+    found = await check_drafts(
         model, ["a", "b"], message="?", request="Tea?", of_user=["u1", "u2"], of_assistant=["said"]
     )
-    assert found == [[], ["said"]] and len(model.requests) == 1
+    assert found.conflicts == [[], [Conflict("said", "x", of_user=False)]]
+    assert len(model.requests) == 1
     asked = model.requests[0][1].model_dump()
     assert (asked["message"], asked["request"]) == ("?", "Tea?")
     assert asked["statements"] == ("The user: u1", "The user: u2", "The assistant: said")
-    assert await contradictions(model, ["a"], message="?") == [[]]
+    assert (await check_drafts(model, ["a"], message="?")).conflicts == [[]]
     assert len(model.requests) == 1, "nothing known, nothing asked"
 
 

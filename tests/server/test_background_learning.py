@@ -78,13 +78,22 @@ def test_answers_do_not_wait_and_one_look_goes_on_at_a_time(
     assert not running.agent._learning and not claims(running)
 
 
-def test_small_talk_and_servers_without_the_setting_start_nothing(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [("I never eat pork.", {}), ("What is on tonight?", {"optimize_after": 1})],
+    ids=["without the setting", "small talk"],
+)
+def test_servers_without_the_setting_and_small_talk_start_nothing(
+    start: Start, monkeypatch: pytest.MonkeyPatch, text: str, settings: dict[str, int]
 ) -> None:
-    async def due(user: str) -> str:
-        raise AssertionError(user)
+    looks: list[str] = []
 
-    running = start(model())
+    async def due(user: str) -> str:
+        looks.append(user)
+        return ""
+
+    running = start(model(), **settings)
     monkeypatch.setattr(running.agent, "due", due)
-    say(running, "I never eat pork.")
-    assert not running.agent._learning
+    say(running, text)
+    time.sleep(0.05)
+    assert looks == []
