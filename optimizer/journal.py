@@ -59,7 +59,9 @@ class JournaledModel(PassingModel):
     def _append(self, key: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"key": key, "answer": self._answers[key]}) + "\n")
+            # A line break in front too: a line that was cut off would take this one along.
+            row = json.dumps({"key": key, "answer": self._answers[key]})
+            out.write(f"\n{row}\n")
             out.flush()
             os.fsync(out.fileno())
 

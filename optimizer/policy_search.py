@@ -55,11 +55,21 @@ def current_only(policy: ContextPolicy) -> ContextPolicy:
 
 
 def seeing_since(persona: Persona, since: datetime | None) -> Persona:
-    """Return the persona under a policy that recalls and counts from a moment on, if any."""
-    policy = persona.policy
-    if policy.recalled == 0 and not policy.show_statistics:
-        since = None
-    return persona.model_copy(update={"policy": policy.model_copy(update={"since": since})})
+    """Return the persona under a policy that recalls and counts from a moment on, if any.
+
+    Its alternatives as well: the moment is the user's, and not that of a version.
+    """
+    others = tuple(
+        one.model_copy(update={"policy": _since(one.policy, since)}) for one in persona.alternatives
+    )
+    return persona.model_copy(
+        update={"policy": _since(persona.policy, since), "alternatives": others}
+    )
+
+
+def _since(policy: ContextPolicy, since: datetime | None) -> ContextPolicy:
+    shows_cases = policy.recalled > 0 or policy.show_statistics
+    return policy.model_copy(update={"since": since if shows_cases else None})
 
 
 def _as_it_is(policy: ContextPolicy) -> ContextPolicy:

@@ -16,6 +16,7 @@ import numpy as np
 
 from persona_agent.optimizer.judging import Judge
 from persona_agent.optimizer.objective import objective
+from persona_agent.optimizer.policy_search import seeing_since
 from persona_agent.optimizer.pool import Candidate
 from persona_agent.persona.alternatives import (
     LEAST_CASES,
@@ -58,7 +59,8 @@ def _with_alternatives(persona: Persona, earlier: Sequence[Persona]) -> Persona:
     found = {_acts(alternative(persona)): alternative(persona)}
     for version in earlier:
         found.setdefault(_acts(alternative(version)), alternative(version))
-    return persona.model_copy(update={"alternatives": tuple(found.values())[1:]})
+    offered = persona.model_copy(update={"alternatives": tuple(found.values())[1:]})
+    return seeing_since(offered, None)  # judged like any policy: without that moment
 
 
 def _acts(one: Alternative) -> tuple[object, ...]:

@@ -30,6 +30,8 @@ from persona_agent.prompts.template import TypedPrompt
 from persona_agent.protocols import LanguageModel
 
 VOTES = 3
+MOST_BEARING = 3
+"""Statements on which a reply depends that a critic may name, as its prompt says."""
 
 ListenPrompt = TypedPrompt[ListenInputs, ListenOutput]
 """Asks who of some persons said a line, or for whom of them a reply was written."""
@@ -129,7 +131,7 @@ async def check_drafts(
         conflict = Conflict(bare[one.statement - 1], one.evidence, one.statement <= len(of_user))
         found[one.draft - 1].append(conflict)
     places = dict.fromkeys(number - 1 for number in answer.bearing if number <= len(of_user))
-    return Checked(found, tuple(places))
+    return Checked(found, tuple(places)[:MOST_BEARING])
 
 
 def _told(statement: str) -> str:

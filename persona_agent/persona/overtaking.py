@@ -92,7 +92,11 @@ def _repeats(history: Sequence[Episode], vectors: Vectors) -> list[tuple[int, in
 
 
 def _settled(same: Sequence[Episode], changed: Collection[str]) -> bool:
-    """Tell whether the latest answer stood: it was the first one, or given twice in a row."""
+    """Tell whether the latest answer stood: it was the first one, or given twice in a row.
+
+    One alone may be a change as well, of a case that is like it and not like those it is the
+    latest of.
+    """
     if not any(one.id in changed for one in same):
         return True
-    return same[-1].outcome == same[-2].outcome
+    return len(same) > 1 and same[-1].outcome == same[-2].outcome

@@ -29,20 +29,24 @@ _NO_FACT = re.compile(
     r"\b(?:let|tell|give|send|show)\s+me\b",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"^\s*(?:[-*>•]|\d+[.)]).*$|```.*?```", re.MULTILINE | re.DOTALL)
-_WORDS_IN_QUOTES = re.compile(r'"[^"]*\s[^"]*"|\u201c[^\u201d]*\s[^\u201d]*\u201d')
+# Whoever writes decides how long a text is: none of these may take longer than in proportion to it.
+_QUOTED = re.compile(r"^[ \t]*(?:[-*>•]|\d+[.)])[^\n]*$|```(?s:.*?)```", re.MULTILINE)
+_IN_QUOTES = re.compile(r'"[^"]*"|\u201c[^\u201c\u201d]*\u201d')
 _CUT = '""'
 _ASKS_FOR_A_TEXT = re.compile(
     r"\b(?:draft|write|compose|rewrite|rephrase|reword|translate|proofread|paraphrase)\b|"
-    r"\b(?:reply|answer|respond)\b[^.?!]*\b(?:for me|in my name)\b|"
     r"\ban?(?:\s+\w+){0,2}\s+(?:e-?mail|letter|post|speech|poem|toast|caption)\b",
     re.IGNORECASE,
 )
-_ASKS_ITSELF = re.compile(
-    r"\b(?:are|were|do|did|have|had|what(?:'s| is| was| are| were)|where|when|who|which|how)\b"
-    r"[^.?!]*\byou(?:r|rs)?\b[^.?!]*\?|\byour\b[^.?!]*\?",
+_ANSWERING = re.compile(r"\b(?:reply|answer|respond)\b", re.IGNORECASE)
+_IN_MY_NAME = re.compile(r"\b(?:for me|in my name)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^.?!]+[.?!]?")
+_ASKING = re.compile(
+    r"\b(?:are|were|do|did|have|had|what(?:'s| is| was| are| were)|where|when|who|which|how)\b",
     re.IGNORECASE,
 )
+_YOU = re.compile(r"\byou(?:r|rs)?\b", re.IGNORECASE)
+_YOUR = re.compile(r"\byour\b", re.IGNORECASE)
 _ASKS_FOR_SOMETHING = re.compile(
     r"\b(?:can|could|would|will|should|shall|recommend|suggest|advise|know|think|have any)\b",
     re.IGNORECASE,
@@ -93,7 +97,7 @@ def own_words(message: str, reply: str) -> list[str]:
         answers = _answers(text, alone=_greets_at_most(message, asked))
         found += [_pair("Asked", " ".join(asked), one) for one in answers]
     found += _name_taken_up(message, text)
-    if _ASKS_FOR_A_TEXT.search(message):
+    if _asks_for_a_text(message):
         return found
     said = "\n".join(found)
     return [*found, *(one for one in _facts_of_itself(text) if one not in said)]
@@ -106,10 +110,10 @@ def stated(message: str, reply: str) -> list[str]:
     and texts written for somebody else state nothing.
     """
     found = own_words(message, reply)
-    if _ASKS_FOR_A_TEXT.search(message):
+    if _asks_for_a_text(message):
         return found
     said = "\n".join(found)
-    text = _WORDS_IN_QUOTES.sub(_CUT, _plain(_QUOTED.sub(" ", reply)))
+    text = _without_quotations(_plain(_QUOTED.sub(" ", reply)))
     return [*found, *(one[:LONGEST_KEPT] for one in sentences(text)
                       if _states_a_fact(one) and one[:LONGEST_KEPT] not in said)]  # fmt: skip
 
@@ -146,13 +150,13 @@ def _name_taken_up(message: str, text: str) -> list[str]:
 
     The sentence that repeats it; where none does, the first answers what gives a name plainly.
     """
+    replied = [(one, frozenset(re.findall(r"\w+", one))) for one in sentences(text)]
     for given in sentences(_plain(message)):
         name = None if given.rstrip().endswith("?") else _GIVES_A_NAME.search(given)
         if name is None:
             continue
-        replied = sentences(text)
-        taken = [one for one in replied if name["name"] in re.findall(r"\w+", one)]
-        if taken or (taken := replied[:1] if name["plainly"] else []):
+        taken = [one for one, its_words in replied if name["name"] in its_words]
+        if taken or (taken := [replied[0][0]] if name["plainly"] else []):
             return [_pair("Told", given, taken[0])]
     return []
 
@@ -174,7 +178,7 @@ def occasion(line: str) -> tuple[str, str]:
 def _facts_of_itself(text: str) -> list[str]:
     return [
         part[:LONGEST_KEPT]
-        for part in about_itself(_WORDS_IN_QUOTES.sub(_CUT, text))
+        for part in about_itself(_without_quotations(text))
         if _CUT not in part and not _says_no_fact(part)
     ]
 
@@ -195,7 +199,28 @@ def _says_no_fact(part: str) -> bool:
 def _asks_itself(message: str) -> bool:
     if _ASKS_THE_NAME.search(message):
         return True
-    return bool(_ASKS_ITSELF.search(message)) and not _ASKS_FOR_SOMETHING.search(message)
+    asked = any(
+        one.endswith("?") and (_YOUR.search(one) or _in_turn(_ASKING, _YOU, one))
+        for one in _SENTENCE.findall(message)
+    )
+    return asked and not _ASKS_FOR_SOMETHING.search(message)
+
+
+def _asks_for_a_text(message: str) -> bool:
+    return bool(_ASKS_FOR_A_TEXT.search(message)) or any(
+        _in_turn(_ANSWERING, _IN_MY_NAME, one) for one in _SENTENCE.findall(message)
+    )
+
+
+def _in_turn(first: re.Pattern[str], then: re.Pattern[str], text: str) -> bool:
+    """Tell whether one pattern is found, and the other behind it."""
+    found = first.search(text)
+    return found is not None and then.search(text, found.end()) is not None
+
+
+def _without_quotations(text: str) -> str:
+    """Return a text with quotations of several words cut; one word may be a name or a title."""
+    return _IN_QUOTES.sub(lambda quoted: _CUT if re.search(r"\s", quoted[0]) else quoted[0], text)
 
 
 def out_of_view(lines: Sequence[str], shown: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -497,6 +498,9 @@ async def test_what_is_kept_is_forgotten_with_the_user(tmp_path: Path) -> None:
         ("Are you sure you're British?", "Not British.", ["Asked \"Are you sure you're British?\": "
                                                           "Not British."]),
         ("You're in Leeds.", "Leeds it is.", []),
+        ("Go on.", "Two ways.\n- I take the bus\n2. I walk\n```\nI am code.\n```\nI live in Oslo.",
+         ["I live in Oslo."]),
+        ("Go on.", 'Whether "yes" or "no", I stay.', ['Whether "yes" or "no", I stay.']),
     ],
 )  # fmt: skip
 def test_facts_about_itself_are_told_from_offers_and_quotations(
@@ -511,6 +515,16 @@ def test_what_is_stated_is_told_from_advice_and_drafts() -> None:
     plan = "1. The bus leaves at nine.\n2. Chips."
     assert stated("Plan my day.", plan) == []
     assert stated("Draft an answer for me.", "The viewing is on Monday.") == []
+
+
+@pytest.mark.parametrize(
+    "long", ["are you ", "your ", "reply ", "\n", '" ', "\u201c ", "You are Bo. ", "- ", "1. "]
+)
+def test_long_texts_of_the_same_words_are_read_in_a_moment(long: str) -> None:
+    begun = time.process_time()
+    stated(long * 5000, "I like it.")
+    stated("Go on.", long * 5000)
+    assert time.process_time() - begun < 2, "seconds; more than in proportion takes minutes"
 
 
 def test_the_latest_are_kept_each_once() -> None:

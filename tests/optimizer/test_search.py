@@ -334,6 +334,10 @@ async def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     again = JournaledModel(inner, path)
     await again.ask(DRAFT_PERSONA, inputs)
     assert len(inner.requests) == 1
+    other = DraftInputs(cases=(Case(query="another", outcome="o", episode_id="e"),))
+    await again.ask(DRAFT_PERSONA, other)
+    await JournaledModel(inner, path).ask(DRAFT_PERSONA, other)
+    assert len(inner.requests) == 2, "what came after the cut is on record too"
 
 
 async def test_a_spent_budget_stops_the_run_and_stores_nothing(tmp_path: Path) -> None:

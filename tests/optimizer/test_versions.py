@@ -15,6 +15,7 @@ from persona_agent.agent.context import ContextBuilder
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
+from persona_agent.optimizer.policy_search import seeing_since
 from persona_agent.persona import diff
 from persona_agent.persona.alternatives import LEAST_CASES, alternative, as_version, choose
 from persona_agent.persona.curation import correct_claim, delete_claim
@@ -118,6 +119,15 @@ async def test_it_is_switched_on_where_each_version_is_better_on_its_topics(tmp_
         shown = contexts.build(found, Query(text=text, options=("yes", "no")))
         assert claim in shown.persona_text
     assert shown.persona_version == found.version
+
+
+async def test_since_when_taste_is_this_is_the_same_for_all_versions(tmp_path: Path) -> None:
+    stale = TWO[0].model_copy(update={"policy": ContextPolicy(since=START)})
+    _, found = await optimized(tmp_path, (stale, TWO[1]), right_on_own_topic)
+    assert [one.policy.since for one in found.alternatives] == [None], "nothing changed"
+    changed = seeing_since(found, START)
+    assert changed.policy.since == START
+    assert [one.policy.since for one in changed.alternatives] == [START]
 
 
 async def test_it_stays_off_where_the_version_in_use_is_as_good(tmp_path: Path) -> None:

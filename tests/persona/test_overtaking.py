@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -53,6 +54,11 @@ def test_only_the_first_of_another_answer_is_a_change() -> None:
 def test_whoever_goes_back_and_forth_is_fickle_and_does_not_change_each_time() -> None:
     assert changes("gbgbgb") == ["e1"]
     assert changes("gbbg") == ["e1", "e3"]
+
+
+def test_what_is_like_a_change_alone_and_not_like_what_was_before_it_is_not_settled() -> None:
+    near = [(math.cos(angle), math.sin(angle)) for angle in (0.0, 0.4, 0.8)]
+    assert changes("gbg", near) == ["e1"], "the first and the third are not alike"
 
 
 def test_other_situations_are_left_alone() -> None:

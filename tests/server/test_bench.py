@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -58,10 +59,10 @@ async def test_a_server_that_falls_behind_its_schedule_cannot_hide_it() -> None:
     spread = await send(base, bodies, concurrency=10, rate=100)
     upstream.close()
     assert all(one.finished for one in (*one_by_one, *offered, *spread))
-    assert max(one.seconds for one in one_by_one) < 0.15
+    assert median(one.seconds for one in one_by_one) < offered[-1].seconds
     assert offered[-1].seconds > 10 * 0.03 - 9 / 100  # it was due long before it was sent
     assert [one.seconds for one in offered] == sorted(one.seconds for one in offered)
-    assert max(one.seconds for one in spread) < 0.15
+    assert median(one.seconds for one in spread) < offered[-1].seconds
 
 
 def test_growth_is_that_of_the_last_half() -> None:
