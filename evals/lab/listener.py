@@ -21,8 +21,11 @@ from persona_agent.evals.lab.speakers import (
 )
 from persona_agent.persona.contradiction import ContradictionReader
 from persona_agent.persona.rivals import ASSISTANT, contradicted_twin
-from persona_agent.persona.rsa import listener_from_votes
+from persona_agent.persona.rsa import listener_from_votes, uniform_prior, updated_prior
 from persona_agent.protocols import Embedder
+
+LEAK = 0.1
+"""What a listener forgets of whom it takes the speaker for, from one reply to the next."""
 
 
 def hardest(card: Card, others: Sequence[Card], embedder: Embedder) -> Card:
@@ -80,18 +83,34 @@ async def hear(
     return heard, verdicts
 
 
+def sustained(heard: Sequence[float | None]) -> float | None:
+    """Return the belief in the speaker after replies that were heard as theirs by ``L0`` each.
+
+    A listener who was sure before leaks a little towards not knowing, so that later replies count
+    as well. None where no reply could be judged.
+    """
+    known = [value for value in heard if value is not None]
+    belief = uniform_prior(2)
+    for value in known:
+        said = np.log([[value], [1 - value]])
+        belief = updated_prior(said, belief, 0, beta=1.0, leak=LEAK)
+    return float(np.exp(belief[0])) if known else None
+
+
 async def measure(bench: LabBench) -> Findings:
     """Listener accuracy and loss of plain replies by distractor, and what re-ranking changes."""
     sampled = not bench.actor.deterministic
     plain: dict[str, list[float | None]] = {}
     chosen: dict[str, list[float | None]] = {}
     names: dict[str, list[str]] = {}
+    beliefs: dict[str, list[float | None]] = {}
     verdicts: list[Verdict] = []
     for done, card in enumerate(bench.cards, 1):
         heard, found = await hear(bench, card, PlainSpeaker(bench.actor))
         verdicts += found
         for kind, values in heard.items():
             plain.setdefault(kind, []).extend(values)
+            beliefs.setdefault(kind, []).append(sustained(values))
             names.setdefault(kind, []).extend([card.user_id] * len(values))
         if sampled:
             against = tuple(dict.fromkeys(rivals(bench, card).values()))
@@ -107,7 +126,14 @@ async def measure(bench: LabBench) -> Findings:
             change = paired_interval(chosen[kind], values, names[kind], seed=bench.seed)
             meaning = f"what re-ranking by the listener changes in L0 beside {kind}"
             figures.append(figure(f"re-ranking, {kind}", change, meaning, better="higher"))
+    users = [card.user_id for card in bench.cards]
     every = [value for values in plain.values() for value in values]
+    figures += [
+        figure(f"belief after the talk, {kind}", mean_interval(values, users, seed=bench.seed),
+               "how sure a listener is of the persona who carries its belief from reply to reply, "
+               f"and loses {LEAK:.0%} of it each time; 0.5 is not at all", better="higher")
+        for kind, values in beliefs.items()
+    ]  # fmt: skip
     clusters = [name for kind in plain for name in names[kind]]
     losses = [None if value is None else -float(np.log(value)) for value in every]
     figures.append(
