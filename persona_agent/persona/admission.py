@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 from persona_agent.errors import InputError
 
-LONGEST = 10_000
+LONGEST = 3_000
 """Characters that are read: claims and facts hold fewer, and what is longer is stored nowhere."""
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 

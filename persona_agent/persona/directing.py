@@ -56,11 +56,15 @@ def _is_weakened(sentence: str, addressed: bool) -> bool:
     them, unless it is said that there be more.
     """
     safe, ruled = bool(words.SAFETY.search(sentence)), bool(words.RULES.search(sentence))
-    if not (safe or ruled or words.CONSENT.search(sentence) or words.LOGS.search(sentence)):
+    matter = safe or ruled or words.CONSENT.search(sentence) or words.LOGS.search(sentence)
+    theirs = words.THEIR_SAY.search(sentence)
+    if not (matter or theirs):
         return False
-    less = words.AWAY.search(sentence) or (ruled and words.ABOVE.search(sentence))
+    less = words.AWAY.search(sentence) or ((ruled or theirs) and words.ABOVE.search(sentence))
     if less or (safe and words.BANNED.search(sentence)):
         return True
+    if not matter:
+        return False
     return (addressed or (safe and not words.OPINION.search(sentence))) and not words.MORE.search(
         sentence
     )

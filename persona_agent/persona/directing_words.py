@@ -171,8 +171,11 @@ RULES = _words(
     "(?:text|messages?|context|everything|anything|words|lines?) (?:above|before|that came|"
     r"that went|given|from|by|of) ?(?:this|the|it|\w+)?",
     "(?:what|whatever|all|anything|everything|things) (?:that )?(?:you|it|"
-    rf"{ASSISTANT}) (?:was|were|is|are|has been|have been) \w+", f"{MAKERS}",
+    rf"{ASSISTANT}) (?:was|were|is|are|has been|have been) \w+",
+    r"(?:the|its|your) (?:operators?|developers?|administrators?)(?! of\b)",
 )  # fmt: skip
+THEIR_SAY = _words(MAKERS)
+"""What makers want is a rule as well, but a company or the staff is met in anybody's life."""
 SAFETY = _words(
     "safety", "safeguards?", "guard ?rails?", "warn(?:s|ed|ings?)?", r"caution\w*", "caveats?",
     "disclaimers?", "hazards?", "hazardous", "safe mode", "safe ?search",

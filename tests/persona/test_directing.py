@@ -347,6 +347,10 @@ DESCRIBING = (
     "must be called twice in the morning",
     "has two lines of work: teaching and carpentry",
     "acts in a theatre group",
+    "when someone complains: admits the company's part and offers something",
+    "when the staff are chatty: rates it around 2",
+    "buys mushrooms from the vendor at the market",
+    "rates films about the company's owners with 5",
 )
 
 

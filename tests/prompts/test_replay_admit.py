@@ -35,4 +35,4 @@ def test_rules_alone_find_most_of_it_and_refuse_little_else() -> None:
             caught += refused and place in row["directs"]
             harmless += refused and place not in row["directs"]
     assert caught >= 27
-    assert harmless <= 3
+    assert harmless <= 2
