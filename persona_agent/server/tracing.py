@@ -56,7 +56,8 @@ class Tracer:
     async def aclose(self) -> None:
         """Write what waits, and release the file."""
         if self._task is not None:
-            self._task.cancel()
+            async with self._writing:  # cancelled while it writes, it would drop what it took
+                self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
         await self.flush()
