@@ -26,7 +26,7 @@ from persona_agent.optimizer.version_search import VectorsOf, choose_versions
 from persona_agent.optimizer.watch import Drafted, tell
 from persona_agent.persona import outcome_statistics
 from persona_agent.persona.alternatives import without_alternatives
-from persona_agent.persona.overtaking import change_point, first_changes
+from persona_agent.persona.overtaking import changes_of_taste
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import ContextPolicy, Edit, Episode, Fact, GateResult, Noise, Persona
 
@@ -191,5 +191,4 @@ def _changes(
     recent = history[-MOST_COMPARED:]
     if vectors is None or not recent:
         return frozenset(), None
-    compared = vectors(user_id, [one.id for one in recent])
-    return first_changes(recent, compared), change_point(recent, compared)
+    return changes_of_taste(recent, vectors(user_id, [one.id for one in recent]))

@@ -27,6 +27,10 @@ CHANGED_TELLS = 3.0
 log(.6 / .05) against log(.95 / .4), where taste changes in six of ten and answers else in one of
 twenty."""
 
+Repeat = tuple[int, int, bool]
+"""A question that came again: places of the latest earlier case and of the later one, and whether
+the answer changed."""
+
 
 def overtakes(later: Episode, earlier: Episode) -> bool:
     """Tell whether one answer overtakes another, given that both are to the same question."""
@@ -47,9 +51,7 @@ def first_changes(history: Sequence[Episode], vectors: Vectors) -> frozenset[str
         history: episodes with outcomes, in time order.
         vectors: unit vectors of their queries, shape (len(history), dimension).
     """
-    return frozenset(
-        history[later].id for _, later, changed in _repeats(history, vectors) if changed
-    )
+    return _firsts(history, _repeats(history, vectors))
 
 
 def change_point(history: Sequence[Episode], vectors: Vectors) -> datetime | None:
@@ -63,8 +65,24 @@ def change_point(history: Sequence[Episode], vectors: Vectors) -> datetime | Non
         history: episodes with outcomes, in time order.
         vectors: unit vectors of their queries, shape (len(history), dimension).
     """
+    return _moment(history, _repeats(history, vectors))
+
+
+def changes_of_taste(
+    history: Sequence[Episode], vectors: Vectors
+) -> tuple[frozenset[str], datetime | None]:
+    """Return both, :func:`first_changes` and :func:`change_point`, from one look at a history."""
+    found = _repeats(history, vectors)
+    return _firsts(history, found), _moment(history, found)
+
+
+def _firsts(history: Sequence[Episode], repeats: Sequence[Repeat]) -> frozenset[str]:
+    return frozenset(history[later].id for _, later, changed in repeats if changed)
+
+
+def _moment(history: Sequence[Episode], repeats: Sequence[Repeat]) -> datetime | None:
     changes, others = np.zeros(len(history)), np.zeros(len(history))
-    for earlier, later, changed in _repeats(history, vectors):
+    for earlier, later, changed in repeats:
         (changes if changed else others)[earlier + 1 : later + 1] += 1
     clear = (changes >= LEAST_CHANGES) & (changes >= others)
     if not clear.any():
@@ -74,9 +92,8 @@ def change_point(history: Sequence[Episode], vectors: Vectors) -> datetime | Non
     return history[latest].at
 
 
-def _repeats(history: Sequence[Episode], vectors: Vectors) -> list[tuple[int, int, bool]]:
-    """Return every question that came again: places of the latest earlier case and of the later
-    one, and whether the answer changed."""
+def _repeats(history: Sequence[Episode], vectors: Vectors) -> list[Repeat]:
+    """Return every question that came again."""
     changed: set[str] = set()
     found = []
     for place, episode in enumerate(history):

@@ -621,17 +621,22 @@ async def test_a_long_message_that_refers_to_nothing_costs_no_call_of_the_mediat
     assert ("mediator" in turn.costs) == expected and turn.request == ""
 
 
-async def test_the_critic_sees_the_message_and_what_was_answered_in_its_place(
-    memory: Memory, settings: Settings
-) -> None:
-    seen: list[CheckInputs] = []
+def noting(seen: list[CheckInputs]) -> Callable[[CheckInputs], dict[str, Any]]:
+    """Return a critic that finds nothing, and notes what it is shown."""
 
     def check(inputs: CheckInputs) -> dict[str, Any]:
         seen.append(inputs)
         return {"contradictions": []}
 
+    return check
+
+
+async def test_the_critic_sees_the_message_and_what_was_answered_in_its_place(
+    memory: Memory, settings: Settings
+) -> None:
+    seen: list[CheckInputs] = []
     model = Sampling(
-        {"lab_mediate": {"request": "Find a cheaper flat."}, "reply_check": check},
+        {"lab_mediate": {"request": "Find a cheaper flat."}, "reply_check": noting(seen)},
         chat=["Hello.", "One at 900."],
     )
     chat = Chat(memory, model, changed(settings, mediator=True, candidates=2))
@@ -657,13 +662,8 @@ async def test_the_critic_gets_what_was_stated_and_is_told_who_asked(
     memory: Memory, settings: Settings
 ) -> None:
     seen: list[CheckInputs] = []
-
-    def check(inputs: CheckInputs) -> dict[str, Any]:
-        seen.append(inputs)
-        return {"contradictions": []}
-
     said = ["I'm a program.", "Biscuit it is. Take a trip to Brighton, by train.", "1. Up\n2. Out"]
-    model = Sampling({"reply_check": check}, chat=said)
+    model = Sampling({"reply_check": noting(seen)}, chat=said)
     chat = Chat(memory, model, changed(settings, candidates=2))
     for text in ("hello! what are you?", "You're Biscuit then. A trip?", "Plan my Saturday."):
         await chat.turn("ana", text, thread="t")
