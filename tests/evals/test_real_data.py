@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from persona_agent.evals.data.datasets import EvalDataset, load_dataset
+from persona_agent.evals.lamp_run import evaluate_file
+from persona_agent.settings import Settings
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -71,3 +73,13 @@ def test_titles_are_read_as_the_files_give_them_apart(name: str) -> None:
     for record, query in zip(records, load(name).queries, strict=True):
         assert query.query.text == record["paper_title"].strip()
         assert query.query.options == tuple(one.strip() for one in record["options"])
+
+
+def test_abstracts_alone_make_personal_answers_better(tmp_path: Path) -> None:
+    rows = json.loads((DATA / "lamp_real/lamp1_queries_topk_profile.json").read_text("utf-8"))
+    file = tmp_path / "papers.json"
+    file.write_text(json.dumps(rows[:120]), encoding="utf-8")
+    result = evaluate_file(file, Settings(), arms=["generic", "rag+stats"])
+    gain = next(one for one in result.comparisons if one.arm == "rag+stats")
+    assert gain.versus == "generic" and gain.metric == "accuracy"
+    assert gain.ci95 is not None and gain.ci95[0] > 0

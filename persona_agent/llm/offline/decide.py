@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from persona_agent.llm.offline import evidence, leaning, statements
+from persona_agent.llm.offline import evidence, leaning, statements, writings
 from persona_agent.llm.offline.evidence import Array, Counted, RecalledCases
 from persona_agent.llm.offline.opinion import OpinionReader
 from persona_agent.llm.offline.reading import Claim, Counts, Reading, read
@@ -105,7 +105,9 @@ class _Request:
         )
         self._counts = next((c for c in self.reading.counts if self._fits(c)), None)
         answered = [case for case in inputs.recalled if case.outcome]
-        self._cases = [*answered, *self._examples()]
+        self._written = [case for case in answered if self._is_writing(case)]
+        picked = [case for case in answered if not self._is_writing(case)]
+        self._cases = [*picked, *self._examples()]
         self._said = self._statements()
         self._applies = self._applicability(self.reading.claims)
 
@@ -113,14 +115,19 @@ class _Request:
     def known(self) -> bool:
         """Whether anything is known of the user for this query."""
         claims = any(claim.likes or claim.avoids for claim in self.reading.claims)
-        return self._counts is not None or bool(self._cases) or claims or bool(self._said)
+        seen = bool(self._cases) or bool(self._said) or bool(self._written)
+        return self._counts is not None or claims or seen
 
     def similarity(self) -> Array:
         """Return how near each option is to the query, and to what the user said that bears on it.
 
         As far as statements bear on the query, they take its place; see ``statements.BESIDE``.
+        So does what the user wrote, which tells what they are about.
         """
         zero_shot = np.asarray(self._own_vectors() @ self._query, dtype=np.float64)
+        if self._written:
+            near = writings.nearness(self._own_vectors(), self._written, self._embedder)
+            zero_shot = zero_shot * statements.BESIDE + near
         if not self._said:
             return zero_shot
         weights = self._bearing()
@@ -171,6 +178,8 @@ class _Request:
         if self._said and not self._cases and self._counts is None:
             nearest = int(np.argmax(statements.fit(self._said, self._query, self._embedder)))
             return f"The user said: {quoted(self._said[nearest][:200])}"
+        if self._written and not self._cases and self._counts is None:
+            return f"It is near to what the user wrote on {len(self._written)} occasions."
         agreeing = sum(normalized(case.outcome) == self._keys[best] for case in self._cases)
         counted = 0
         if self._counts:
@@ -182,6 +191,9 @@ class _Request:
         )
 
     # --- the parts ------------------------------------------------------------------------------
+
+    def _is_writing(self, case: Case) -> bool:
+        return not self.is_rating and writings.is_writing(case, self.options)
 
     def _fits(self, counts: Counts) -> bool:
         wanted = self.inputs.query.task_name

@@ -273,6 +273,22 @@ def test_a_choice_is_carried_over_to_options_that_are_like_its_own() -> None:
     assert even == pytest.approx([0, 0, 0])
 
 
+def test_what_a_user_wrote_about_decides_where_nothing_was_picked() -> None:
+    options = ("On bridges of steel", "On the song of birds")
+    prose = " ".join(["we report what was found in the field and how it was found"] * 4)
+    written = Case(query="The song of finches and other birds", outcome=prose)
+    decided = decide("xyzzy", options, "", written)
+    assert options[decided.choice - 1] == "On the song of birds"
+    assert "wrote" in decided.reason
+    assert decided.confidence > decide("xyzzy", options).confidence
+
+    # A thing picked, be it from no list, speaks for options that are the same, not alike.
+    picked = Case(query="The song of finches and other birds", outcome="A short title")
+    assert "wrote" not in decide("xyzzy", options, "", picked).reason
+    listed = written.model_copy(update={"options": (prose, "something else")})
+    assert "wrote" not in decide("xyzzy", options, "", listed).reason
+
+
 # --- opinions -----------------------------------------------------------------------------------
 
 
