@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from persona_agent.errors import EmbedderMismatchError, InputError, StoreDamagedError
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode, Feedback, Query
+from persona_agent.schema import SIMULATED, Episode, Feedback, Query
 from persona_agent.schema.base import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -47,7 +47,12 @@ def outcome_code(outcome: str | None) -> int:
 
 
 def encode(episode: Episode) -> str:
-    """Return the episode as JSON. Raises InputError for what JSON cannot hold."""
+    """Return the episode as JSON. Raises InputError for what no store may or JSON cannot hold."""
+    if SIMULATED in episode.metadata:
+        raise InputError(
+            f"episode {episode.id!r}: metadata {SIMULATED!r} marks what was invented, and only "
+            "what happened is stored: leave the episode out, or use another key"
+        )
     for key, value in episode.metadata.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"episode {episode.id!r}: metadata {key!r} must be a finite number")

@@ -23,7 +23,7 @@ from persona_agent.schema import Episode
 
 _IDS_AT_ONCE = 500
 _ROWS_AT_ONCE = 1_000
-_END_OF_TIME = 2**63 - 1
+_BEGINNING, _END_OF_TIME = -(2**63), 2**63 - 1
 
 _INSERT = """
     INSERT INTO episodes (user_id, id, at, task, outcome, vector, metadata, body)
@@ -31,7 +31,7 @@ _INSERT = """
 """
 _TIMELINE = """
     SELECT body FROM episodes
-    WHERE user_id = :user AND at < :before AND (:task IS NULL OR task = :task)
+    WHERE user_id = :user AND at >= :since AND at < :before AND (:task IS NULL OR task = :task)
         AND (NOT :with_outcome OR outcome <> 0)
     ORDER BY at DESC, id DESC LIMIT :limit
 """
@@ -47,7 +47,7 @@ _NOTE = """
     ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value
 """
 
-Row = tuple[str | int | bytes, ...]
+Row = tuple[str, str, int, str, int, bytes, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,7 @@ def timeline(
     values = {
         "user": user_id,
         "before": _END_OF_TIME if selection.before is None else selection.before,
+        "since": _BEGINNING if selection.since is None else selection.since,
         "task": selection.task,
         "with_outcome": selection.with_outcome,
         "limit": -1 if limit is None else limit,

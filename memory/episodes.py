@@ -181,7 +181,10 @@ class _User:
         end = len(chosen)
         if selection.before is not None:
             end = bisect_left(moments, selection.before)
-        return chosen[0 if limit is None else max(end - limit, 0) : end]
+        begin = 0 if selection.since is None else bisect_left(moments, selection.since)
+        if limit is not None:
+            begin = max(begin, end - limit)
+        return chosen[begin:end]
 
     def _timeline(self, task: str | None, with_outcome: bool) -> tuple[list[Episode], list[int]]:
         chosen = [

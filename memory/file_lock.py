@@ -18,7 +18,7 @@ def hold(path: Path, *, create: bool = True) -> IO[bytes] | None:
         create: whether to make it where it is missing.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: it cannot be opened, or where it is no file can be locked.
     """
     while True:
         try:
@@ -27,7 +27,12 @@ def hold(path: Path, *, create: bool = True) -> IO[bytes] | None:
             if create:
                 raise
             return None
-        if not _locked(file):
+        try:
+            free = _locked(file)
+        except BaseException:
+            file.close()
+            raise
+        if not free:
             file.close()
             return None
         if _is_at(path, file):
@@ -46,7 +51,7 @@ def _locked(file: IO[bytes]) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):  # as POSIX and Windows say that it is held
         return False
     return True
 

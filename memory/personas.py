@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,9 @@ from persona_agent.errors import (
     StoreDamagedError,
     StoreUnavailableError,
 )
+from persona_agent.memory.codec import micros
 from persona_agent.memory.persona_cache import PersonaCache
-from persona_agent.schema import Persona, Revision
+from persona_agent.schema import Persona, Revision, Usage
 from persona_agent.schema.base import Record
 
 _TABLES = sa.MetaData()
@@ -49,6 +51,15 @@ _REVISIONS = sa.Table(
     sa.Column("id", sa.String(256), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.UniqueConstraint("user_id", "id"),
+)
+_EXPENSES = sa.Table(
+    "expenses",
+    _TABLES,
+    sa.Column("position", _POSITION, primary_key=True, autoincrement=True),
+    sa.Column("user_id", sa.String(256), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),  # microseconds since 1970
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("user_id", "position"),  # its index finds a user's
 )
 
 # Built once: a new statement for each call takes SQLAlchemy longer than running it.
@@ -186,6 +197,31 @@ class SQLPersonaStore:
         """Return all revisions, oldest first."""
         return self._all(Revision, _REVISIONS, user_id)
 
+    # --- what was used ------------------------------------------------------------------------
+
+    def add_expense(
+        self, user_id: str, at: datetime, usage: Usage, *, drop_before: datetime
+    ) -> None:
+        """Note what was used that no revision holds, and drop the user's notes of before a moment.
+
+        Raises InputError for a moment without a time zone.
+        """
+        old = (_EXPENSES.c.user_id == user_id) & (_EXPENSES.c.at < micros(drop_before))
+        values = {"user_id": user_id, "at": micros(at), "body": usage.model_dump_json()}
+        with self._begin() as connection:
+            connection.execute(_EXPENSES.delete().where(old))
+            connection.execute(_EXPENSES.insert().values(values))
+
+    def expenses(self, user_id: str, since: datetime) -> list[Usage]:
+        """Return what was noted with ``at > since``, oldest first."""
+        with self._begin() as connection:
+            bodies = connection.execute(
+                sa.select(_EXPENSES.c.body)
+                .where(_EXPENSES.c.user_id == user_id, _EXPENSES.c.at > micros(since))
+                .order_by(_EXPENSES.c.position)
+            ).scalars()
+            return [self._decode(Usage, body) for body in bodies]
+
     # --- users --------------------------------------------------------------------------------
 
     def users(self) -> list[str]:
@@ -194,13 +230,14 @@ class SQLPersonaStore:
             return sorted(connection.execute(sa.select(_CURRENT.c.user_id)).scalars())
 
     def forget(self, user_id: str) -> int:
-        """Remove every version and revision of a user; return how many versions there were."""
+        """Remove all of a user; return how many versions there were."""
         with self._begin() as connection:
             deleted = connection.execute(
                 _PERSONAS.delete().where(_PERSONAS.c.user_id == user_id)
             ).rowcount
             connection.execute(_REVISIONS.delete().where(_REVISIONS.c.user_id == user_id))
             connection.execute(_CURRENT.delete().where(_CURRENT.c.user_id == user_id))
+            connection.execute(_EXPENSES.delete().where(_EXPENSES.c.user_id == user_id))
         if self._cache is not None:
             self._cache.clear()
         if self._engine.dialect.name == "sqlite":

@@ -19,6 +19,7 @@ NEAR_DUPLICATE = 0.98
 
 _DAY = 86_400_000_000  # microseconds
 _CHUNK = 256
+_GROWTH = 4
 _SPARE = 8  # rows that are scored beyond the limit, in case that some of the best are folded
 _SORTED_WHOLE = 400  # up to about here a sort is faster than finding the head; measured
 _DEFAULT_BLEND = RecallBlend()
@@ -64,7 +65,8 @@ def rank(
     parts = _best_first(scores if places is None else scores[places], head=limit + _SPARE)
     for block in _blocks(parts, first=limit):
         best = block if places is None else places[block]
-        best = _unfolded(rows, best, [hit.row for hit in hits])[: limit - len(hits)]
+        most = limit - len(hits)
+        best = _unfolded(rows, best, [hit.row for hit in hits], most)[:most]
         columns = (best.tolist(), scores[best].tolist(), similarity[best].tolist())
         hits += map(Hit._make, zip(*columns, strict=True))
         if len(hits) == limit:
@@ -75,14 +77,22 @@ def rank(
 def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
     """Return the cosine of each unit row with a unit vector, in [-1, 1]; shape (n,).
 
-    Each row is a dot product of its own, so that equal rows get equal values wherever they stand,
-    which ``vectors @ vector`` does not promise: BLAS sums the rows of a block and the rows of the
-    remainder in different orders. Nor does it wake the threads of BLAS, which are slower than one
-    where others use the processor too.
+    Each row is a dot product of its own, so that equal rows get equal values wherever they stand.
     """
-    dots: Floats = np.matmul(vectors[:, None, :], vector)[:, 0].astype(np.float64)
+    dots: Floats = _dots(vectors, vector).astype(np.float64)
     np.maximum(dots, -1.0, out=dots)
     np.minimum(dots, 1.0, out=dots)
+    return dots
+
+
+def _dots(vectors: Vectors, vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the dot product of each row with a vector; shape (n,).
+
+    ``vectors @ vector`` does not promise equal values for equal rows: BLAS sums the rows of a block
+    and the rows of the remainder in different orders. Nor does this wake the threads of BLAS, which
+    are slower than one where others use the processor too.
+    """
+    dots: npt.NDArray[np.float32] = np.matmul(vectors[:, None, :], vector)[:, 0]
     return dots
 
 
@@ -116,37 +126,41 @@ def _ordered(scores: Floats) -> Indices:
 
 
 def _blocks(parts: Iterator[Indices], first: int) -> Iterator[Indices]:
-    """Yield the ranking in small blocks that grow: mostly, the first ones are enough.
-
-    The work on a block grows with the square of its size.
-    """
+    """Yield the ranking in small blocks that grow: mostly, the first one is enough."""
     size = first
     for ranked in parts:
         start = 0
         while start < len(ranked):
             yield ranked[start : start + size]
-            start, size = start + size, min(2 * size, max(first, _CHUNK))
+            start, size = start + size, min(_GROWTH * size, max(first, _CHUNK))
 
 
-def _unfolded(rows: Rows, block: Indices, kept: Sequence[int]) -> Indices:
+def _unfolded(rows: Rows, block: Indices, kept: Sequence[int], most: int) -> Indices:
     """Return the rows of a block that are no near-duplicate of a better one that is kept itself.
 
-    ``kept`` are the rows that were kept of better blocks.
+    ``kept`` are the rows that were kept of better blocks; at most ``most`` are returned.
     """
     vectors = rows.vectors.take(block, axis=0)
-    near = vectors.dot(vectors.T) >= NEAR_DUPLICATE
-    if not kept and np.count_nonzero(near) == len(block):  # each is near itself alone
-        return block
+    if not kept:
+        near = vectors.dot(vectors.T) >= NEAR_DUPLICATE
+        if np.count_nonzero(near) == len(block):  # each is near itself alone
+            return block
     outcomes = rows.outcomes[block]
-    near &= outcomes[:, None] == outcomes
     alive = np.ones(len(block), dtype=np.bool_)
-    if kept:
-        near_kept = vectors @ rows.vectors[kept].T >= NEAR_DUPLICATE
-        near_kept &= outcomes[:, None] == rows.outcomes[kept]
-        alive = np.logical_not(near_kept.any(axis=1))
+    for row in kept:
+        alive &= _others(rows.vectors[row], int(rows.outcomes[row]), vectors, outcomes)
     unfolded: list[int] = []
-    for place in range(len(block)):
-        if alive[place]:
-            unfolded.append(place)
-            alive &= ~near[place]
+    while len(unfolded) < most and alive[best := int(alive.argmax())]:
+        unfolded.append(best)
+        alive &= _others(vectors[best], int(outcomes[best]), vectors, outcomes)
+        alive[best] = False
     return block[unfolded]
+
+
+def _others(
+    vector: npt.NDArray[np.float32], outcome: int, vectors: Vectors, outcomes: Indices
+) -> Flags:
+    """Tell which rows ask or answer something else than one row does; shape (n,)."""
+    different: Flags = _dots(vectors, vector) < NEAR_DUPLICATE
+    different |= outcomes != outcome
+    return different

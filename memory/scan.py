@@ -15,6 +15,7 @@ def timeline(episodes: Iterable[Episode], selection: Selection, limit: int | Non
         one
         for one in episodes
         if (selection.before is None or micros(one.at) < selection.before)
+        and (selection.since is None or micros(one.at) >= selection.since)
         and (selection.task is None or one.query.task_name == selection.task)
         and (one.outcome is not None or not selection.with_outcome)
     ]

@@ -20,15 +20,17 @@ Metadata = Mapping[str, Scalar]
 class Selection:
     """Filters, all of which must hold; the default selects everything.
 
-    ``before`` (microseconds since 1970) keeps episodes strictly earlier, ``task`` those whose
-    ``task_name`` equals it, ``with_outcome`` those whose outcome is known, ``where`` those whose
-    metadata has every given key with an equal value (``True`` is not ``1``).
+    ``before`` (microseconds since 1970) keeps episodes strictly earlier, ``since`` those of that
+    moment or later, ``task`` those whose ``task_name`` equals it, ``with_outcome`` those whose
+    outcome is known, ``where`` those whose metadata has every given key with an equal value
+    (``True`` is not ``1``).
     """
 
     before: int | None = None
     task: str | None = None
     with_outcome: bool = False
     where: Metadata | None = None
+    since: int | None = None
 
     @classmethod
     def of(
@@ -38,11 +40,13 @@ class Selection:
         task: str | None,
         with_outcome: bool,
         where: Metadata | None = None,
+        since: datetime | None = None,
     ) -> Selection:
         """Return the filters of a call. Raises InputError for a moment without a time zone."""
-        if before is None and task is None and not with_outcome and not where:
+        if before is None and since is None and task is None and not with_outcome and not where:
             return EVERYTHING
-        return cls(None if before is None else micros(before), task, with_outcome, where or None)
+        end, begin = (None if one is None else micros(one) for one in (before, since))
+        return cls(end, task, with_outcome, where or None, begin)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -57,6 +61,8 @@ class Selection:
         masks: list[npt.NDArray[np.bool_]] = []
         if self.before is not None:
             masks.append(rows.at < self.before)
+        if self.since is not None:
+            masks.append(rows.at >= self.since)
         if self.task is not None:
             masks.append(rows.tasks.equals(self.task))
         if self.with_outcome:

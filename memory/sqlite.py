@@ -79,14 +79,17 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
         with self._db.lock:
             with self._db.writing() as connection:
                 sql.claim(connection, self._db.path, self._embedder, matrix.shape[1])
-                new = sorted(
-                    i for i in order if sql.insert(connection, sql.row(episodes[i], matrix[i]))
-                )
+                bodies: dict[int, str] = {}
+                for index in order:
+                    row = sql.row(episodes[index], matrix[index])
+                    if sql.insert(connection, row):
+                        bodies[index] = row[-1]
+                new = sorted(bodies)
                 by_user: dict[str, list[int]] = defaultdict(list)
                 for index in new:
                     by_user[episodes[index].user_id].append(index)
                 changes = [
-                    sql.change(connection, user_id, self._adding(episodes, matrix, added))
+                    sql.change(connection, user_id, self._adding(episodes, matrix, added, bodies))
                     for user_id, added in by_user.items()
                 ]
             self._follow(changes)
@@ -250,7 +253,11 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
         return user
 
     def _adding(
-        self, episodes: Sequence[Episode], matrix: Vectors, added: Sequence[int]
+        self,
+        episodes: Sequence[Episode],
+        matrix: Vectors,
+        added: Sequence[int],
+        bodies: Mapping[int, str],
     ) -> Callable[[CachedUser], CachedUser]:
         """Return what a cached user becomes by new episodes; of a few, the episodes are kept too.
 
@@ -262,8 +269,8 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
             user = user.after_add(Rows.of_episodes(new, matrix[added]))
             if len(new) > _KEPT_WHEN_ADDED:
                 return user
-            bodies = {one.id: encode(one) for one in new}
-            return user.with_episodes(*self._decoded(new[0].user_id, bodies))
+            found = {episodes[index].id: bodies[index] for index in added}
+            return user.with_episodes(*self._decoded(new[0].user_id, found))
 
         return apply
 

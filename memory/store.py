@@ -61,13 +61,16 @@ class CheckedEpisodeStore(ABC):
         blend: RecallBlend | None = None,
         now: datetime | None = None,
         before: datetime | None = None,
+        since: datetime | None = None,
         task: str | None = None,
         with_outcome: bool = False,
         where: Metadata | None = None,
     ) -> list[Recalled]:
         """Return the best episodes, best first, exact over the user's rows, ties by newest."""
         check_limit(limit)
-        selection = Selection.of(before=before, task=task, with_outcome=with_outcome, where=where)
+        selection = Selection.of(
+            before=before, since=since, task=task, with_outcome=with_outcome, where=where
+        )
         moment = selection.before if now is None else micros(now)
         question = Question(check_vector(vector), limit, blend, moment, selection)
         return self._recall(user_id, question)
@@ -77,13 +80,14 @@ class CheckedEpisodeStore(ABC):
         user_id: str,
         *,
         before: datetime | None = None,
+        since: datetime | None = None,
         task: str | None = None,
         with_outcome: bool = False,
         limit: int | None = None,
     ) -> list[Episode]:
         """Return episodes in time order (ties by id); with ``limit`` the latest ones."""
         check_limit(limit)
-        selection = Selection.of(before=before, task=task, with_outcome=with_outcome)
+        selection = Selection.of(before=before, since=since, task=task, with_outcome=with_outcome)
         return self._timeline(user_id, selection, limit)
 
     def vectors(self, user_id: str, ids: Sequence[str]) -> Vectors:

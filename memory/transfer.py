@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from persona_agent.errors import InputError
+from persona_agent.memory.codec import encode
 from persona_agent.memory.filling import add_episodes
 from persona_agent.persona.admission import admitted
 from persona_agent.schema import Alternative, Episode, Fact, Persona, Revision
@@ -122,6 +123,11 @@ def _parsed(number: int, line: str) -> tuple[str, Record]:
         raise InputError(
             f'line {number} is not a JSON object with a "kind" among {kinds}: {line[:80]!r}'
         ) from None
+    if isinstance(record, Episode):
+        try:
+            encode(record)  # before anything is written, as every store does
+        except InputError as error:
+            raise InputError(f"line {number}: {error}") from None
     if isinstance(record, _User) and record.format != FORMAT:
         raise InputError(
             f"line {number}: format {record.format} is not known, only {FORMAT}: "

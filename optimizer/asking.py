@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
 from persona_agent.llm.critic import VOTES, heard_loss, relations
@@ -24,6 +24,10 @@ HEARD = listener_loss([VOTES, 0, 0])
 """The loss of a text that every vote gives to its user: nothing can be heard better."""
 
 
+_Kept = tuple[int, tuple[str, ...], str, str]
+"""Which listener, for whom a text may be, what was asked, and what the user kept."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked of a critic beside what rules read.
@@ -37,6 +41,11 @@ class Asked:
     embedder: Embedder
     listener: bool = False
     invention: bool = False
+    _best: dict[_Kept, tuple[LanguageModel, float]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The losses of what users kept, and who heard them: the same claims under other policies, and
+    other texts beside what was kept, share them."""
 
     @classmethod
     def of(cls, config: OptimizerConfig, embedder: Embedder) -> Asked | None:
@@ -100,7 +109,10 @@ class Asked:
             before = [Line(speaker="user", text=query)]
             return await heard_loss(listener, written, persons, before=before, prompt=REPLY_LISTEN)
 
-        best = await loss(kept) if kept.strip() else HEARD
+        known = (id(listener), persons, query, kept)
+        if known not in self._best:
+            self._best[known] = listener, await loss(kept) if kept.strip() else HEARD
+        _, best = self._best[known]
         return min(1.0, max(0.0, await loss(text) - best))
 
 

@@ -19,18 +19,15 @@ from persona_agent.errors import (
 )
 from persona_agent.optimizer.watch import Imagined, tell
 from persona_agent.prompts.lab import MOST_LABELS, USER_TURN, UserTurnInputs
-from persona_agent.prompts.typed import DESCRIBED
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Episode, Persona, Query
+from persona_agent.schema import SIMULATED, Episode, Persona, Query
 
-SIMULATED = "simulated"
-"""Key of an episode's metadata: it was invented, and must never be anybody's evidence."""
 EXAMPLES = 3
 
 
 def is_simulated(episode: Episode) -> bool:
     """Whether an episode was invented: no claim may rest on it, no statistic count it."""
-    return bool(episode.metadata.get(SIMULATED, False))
+    return SIMULATED in episode.metadata
 
 
 async def simulate_item(
@@ -49,16 +46,10 @@ def intent_of(query: Query) -> str:
         return f"{task}: something that this user answers in their own words"
     if all(option.isdigit() for option in options):
         return f"{task}: something that this user rates from {options[0]} to {options[-1]}"
-    if _described(query):
+    if query.described:
         return f"{task}: a question of this user, who then picks one of several suggestions"
     labels = ", ".join(options[:MOST_LABELS])
     return f"{task}: something that this user puts under one of these labels: {labels}"
-
-
-def _described(query: Query) -> bool:
-    """Whether the options are suggestions for this one query, and say nothing of another."""
-    options = query.options
-    return bool(options) and query.kind == "choice" and min(map(len, options)) >= DESCRIBED
 
 
 def examples_for(
@@ -95,7 +86,7 @@ class Imagination:
             at: the moment at which the queries are asked: memory holds what is before it.
             model: writes the queries.
         """
-        self._train = [one for one in train if not _described(one.query)]
+        self._train = [one for one in train if not one.query.described]
         self._at = at
         self._model = model
         self._able = True

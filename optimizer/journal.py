@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from persona_agent.llm.passing import PassingModel
-from persona_agent.llm.response_cache import of_draw
+from persona_agent.llm.response_cache import current_draw
 from persona_agent.protocols import InputT, LanguageModel, OutputT, Prompt
 
 
@@ -22,16 +22,15 @@ def journal_path(folder: Path, user_id: str) -> Path:
 
 
 class JournaledModel(PassingModel):
-    """A model whose typed answers are journaled. Equal requests are answered once.
+    """A model whose typed answers are journaled. Equal requests of one draw are answered once.
 
     Only typed answers are; the rest goes through. What is cached of a user is forgotten inside:
     the journal itself belongs to the optimizer.
     """
 
-    def __init__(self, inner: LanguageModel, path: Path, *, draw: int = 0) -> None:
+    def __init__(self, inner: LanguageModel, path: Path) -> None:
         super().__init__(inner)
         self._path = path
-        self._draw = draw
         self._answers: dict[str, str] = dict(_entries(path))
 
     @property
@@ -41,20 +40,16 @@ class JournaledModel(PassingModel):
 
     async def ask(self, prompt: Prompt[InputT, OutputT], inputs: InputT) -> OutputT:
         """Return the journaled answer, or ask and journal. Raises ModelError."""
-        drawn = [str(self._draw)] if self._draw else []
+        draw = current_draw()
+        drawn = [str(draw)] if draw else []
         content = [*drawn, prompt.digest, *(message.content for message in prompt.render(inputs))]
         key = hashlib.sha256("\0".join([self.name, *content]).encode()).hexdigest()
         if key in self._answers:
             return prompt.output.model_validate_json(self._answers[key])
-        with of_draw(self._draw):
-            output = await self._inner.ask(prompt, inputs)
+        output = await self._inner.ask(prompt, inputs)
         self._answers[key] = output.model_dump_json()
         self._append(key)
         return output
-
-    def again(self) -> JournaledModel:
-        """Return the same model and journal with answers of their own: a second draw."""
-        return JournaledModel(self._inner, self._path, draw=self._draw + 1)
 
     def _append(self, key: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 from persona_agent.llm.accounting import limit
 from persona_agent.llm.admitting import AdmittingModel
 from persona_agent.llm.critic_apart import CriticApart
+from persona_agent.llm.drawing import draws
 from persona_agent.memory.uncut import uncut
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.engine import Search
@@ -85,11 +86,8 @@ class PersonaOptimizer:
 
     def _again(self, model: LanguageModel) -> list[LanguageModel]:
         """Return the model with answers drawn anew: once for the noise, more for contradictions."""
-        drawn: list[LanguageModel] = []
-        while isinstance(model, JournaledModel) and len(drawn) < self.config.further_draws:
-            model = model.again()
-            drawn.append(model)
-        return drawn
+        recorded = isinstance(model, JournaledModel)
+        return draws(model, self.config.further_draws, recorded=recorded)
 
     async def optimize(
         self, user_id: str, history: Sequence[Episode], *, facts: Sequence[Fact] = ()
@@ -109,7 +107,9 @@ class PersonaOptimizer:
         current = await asyncio.to_thread(self._personas.latest, user_id)
         versions = await asyncio.to_thread(self._personas.history, user_id)
         model = self.journaled(user_id)
-        search = Search(
+        # In a thread: it looks through the history for changes of taste.
+        search = await asyncio.to_thread(
+            Search,
             user_id,
             history,
             evaluate=self._simulator(),
@@ -199,7 +199,7 @@ def _reason(changed: bool, judged: bool, outcomes: int) -> str:
         return "" if changed else "nothing that was tried helped"
     few = f"{outcomes} known outcomes are too few to judge anything by"
     if changed:
-        return f"only what the user stated is taken up, as stated and unjudged: {few}"
+        return f"what the user stated, if anything, is taken up as it was stated: {few}"
     return f"nothing new was stated, and {few}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from persona_agent.persona import outcome_statistics, uncounted
+from persona_agent.persona import too_many
 from persona_agent.persona.render import estimate_tokens
 from persona_agent.schema import ContextPolicy, Episode
 
@@ -61,8 +61,7 @@ def first_policy(history: Sequence[Episode]) -> ContextPolicy:
 def _free(history: Sequence[Episode]) -> bool:
     """Tell whether most answers were picked from no list, and are too many to be counted."""
     free = [episode for episode in history if not episode.query.options]
-    counted = outcome_statistics(free)
-    return 2 * len(free) > len(history) and bool(counted) and uncounted(counted[0])
+    return 2 * len(free) > len(history) and too_many(free)
 
 
 def _short(history: Sequence[Episode]) -> bool:

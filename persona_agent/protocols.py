@@ -167,6 +167,7 @@ class EpisodeStore(Protocol):
     Every call names one user and sees that user's rows only. Results are copies, newest last
     unless said otherwise. An episode is visible as soon as ``add`` returns, and then survives a
     crash. ``before`` restricts to episodes with ``at < before``: evaluation never sees the future.
+    ``since`` restricts to those with ``at >= since``: an earlier taste is not asked for.
     """
 
     def add(self, episodes: Sequence[Episode], vectors: Vectors) -> list[str]:
@@ -190,6 +191,7 @@ class EpisodeStore(Protocol):
         user_id: str,
         *,
         before: datetime | None = None,
+        since: datetime | None = None,
         task: str | None = None,
         with_outcome: bool = False,
         limit: int | None = None,
@@ -206,6 +208,7 @@ class EpisodeStore(Protocol):
         blend: RecallBlend | None = None,
         now: datetime | None = None,
         before: datetime | None = None,
+        since: datetime | None = None,
         task: str | None = None,
         with_outcome: bool = False,
         where: Mapping[str, str | int | float | bool] | None = None,
@@ -297,6 +300,19 @@ class PersonaStore(Protocol):
 
     def revisions(self, user_id: str) -> list[Revision]:
         """Return all revisions, oldest first."""
+        ...
+
+    def add_expense(
+        self, user_id: str, at: datetime, usage: Usage, *, drop_before: datetime
+    ) -> None:
+        """Note what was used that no revision holds, and drop the user's notes of before a moment.
+
+        So that a run that ended early, or made nothing, counts in what a user may use.
+        """
+        ...
+
+    def expenses(self, user_id: str, since: datetime) -> list[Usage]:
+        """Return what was noted with ``at > since``, oldest first."""
         ...
 
     def users(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ SWITCH = "PERSONA_AGENT_ALLOW_MODEL_CALLS"
 LOCAL_SERVER = "endpoint"
 """A test with a fixture of this name is itself the server that its model calls."""
 
+BYTECODE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "bytecode"
 IN_MEMORY = Path("/dev/shm")
 ROOM = 4 << 30
 """Bytes that have to be free in memory for temporary files to go there."""
@@ -31,7 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
     In the full run, Hypothesis draws what it draws by default; without the slow tests, a few.
     Databases wait for the disk after each write: in memory, which others do not keep busy, the
     tests take half the time. A folder that the runner names goes first.
+
+    Where Python may not write bytecode beside the sources, pytest's cache takes it: compiled anew
+    by each process, the tests and all that they start take seconds more.
     """
+    if sys.dont_write_bytecode and not sys.pycache_prefix:
+        sys.dont_write_bytecode, sys.pycache_prefix = False, str(BYTECODE)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     settings.load_profile("quick" if "not slow" in config.option.markexpr else "thorough")
     if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))

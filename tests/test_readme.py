@@ -110,6 +110,15 @@ def test_the_table_of_arms_is_whole() -> None:
     assert [row[0] for row in table("arm")] == list(ARMS)
 
 
+def test_the_figures_at_the_beginning_are_those_of_the_results() -> None:
+    results = README.partition("### Results on development data\n")[2].partition("\n## ")[0]
+    rows = table("right answers on later queries, offline model")
+    figures = [cell for _, *cells in rows for cell in cells if cell]
+    assert len(figures) > 10
+    for figure in figures:
+        assert f"| {figure} [" in results, f"{figure} is not in the tables of the results"
+
+
 @pytest.mark.parametrize("text", [README, ARCHITECTURE], ids=["README", "ARCHITECTURE"])
 def test_links_lead_somewhere(text: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", text):

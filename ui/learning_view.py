@@ -105,7 +105,7 @@ def show_outcome(revision: Revision) -> None:
         st.info("The persona stays as it was.")
         if revision.reason:
             literal(revision.reason)
-    final = plots.final_gate(revision)
+    final = revision.final
     if final is not None:
         st.markdown(score_words(final))
 

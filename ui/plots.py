@@ -14,12 +14,11 @@ from persona_agent.agent.show import one_line
 from persona_agent.errors import MissingExtraError
 from persona_agent.evals.demo import Interval
 from persona_agent.evals.report.figures import BLUE, GREY, PURPLE, STYLES, VERMILION
-from persona_agent.schema import GateResult, Revision
+from persona_agent.schema import FINAL, GateResult, Revision
 
 HEIGHT = 300
 SURE = 1.96
 """Standard errors of a 95 % interval."""
-FINAL = "no worse than generic"
 CONFIG = {"displayModeBar": False}
 _GATES = {
     FINAL: "all of it against the generic prompt",
@@ -88,7 +87,7 @@ def score_curve(gates: Sequence[GateResult]) -> Any:
 def version_scores(found: Sequence[tuple[int, Revision]]) -> Any:
     """Return the score of each version (number, its revision) against generic, with intervals."""
     figure = _figure("version", "score on replayed interactions")
-    rows = [(number, gate) for number, one in found if (gate := final_gate(one)) is not None]
+    rows = [(number, gate) for number, one in found if (gate := one.final) is not None]
     numbers = [number for number, _ in rows]
     figure.add_scatter(
         x=numbers,
@@ -168,11 +167,6 @@ def wilson(right: int, asked: int) -> tuple[float, float]:
     spread = z * math.sqrt(share * (1 - share) / asked + z * z / (4 * asked * asked))
     middle, whole = share + z * z / (2 * asked), 1 + z * z / asked
     return max(0.0, (middle - spread) / whole), min(1.0, (middle + spread) / whole)
-
-
-def final_gate(revision: Revision) -> GateResult | None:
-    """Return the last comparison of what was found with generic, or None."""
-    return next((gate for gate in reversed(revision.gates) if gate.gate == FINAL), None)
 
 
 def gate_words(name: str) -> str:

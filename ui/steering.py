@@ -8,7 +8,7 @@ import streamlit as st
 from persona_agent.agent import ChatTurn, PersonaAgent
 from persona_agent.agent.show import one_line
 from persona_agent.persona import render
-from persona_agent.persona.render import claim_line
+from persona_agent.persona.render import claims_shown
 from persona_agent.schema import Claim, Episode, Persona
 from persona_agent.ui import evidence
 from persona_agent.ui.texts import counted, escaped, literal
@@ -41,7 +41,7 @@ def _claims(agent: PersonaAgent, episode: Episode, persona: Persona | None) -> N
         st.markdown("**Claims:** none, there was no persona yet.")
         return
     text = render(persona, max_tokens=agent.settings.persona_tokens)
-    shown = [claim for claim in persona.claims if claim_line(claim) in text]
+    shown = claims_shown(persona.claims, text)
     if not shown:
         st.markdown("**Claims:** none was shown; this persona answers better without.")
         return

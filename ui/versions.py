@@ -43,11 +43,11 @@ def _timeline(history: Sequence[Persona], revisions: dict[str, Revision]) -> Non
     scored = [
         (number, revisions[version.version])
         for number, version in enumerate(history, 1)
-        if version.version in revisions and plots.final_gate(revisions[version.version])
+        if version.version in revisions and revisions[version.version].final
     ]
     if scored:
         st.plotly_chart(plots.version_scores(scored), config=plots.CONFIG)
-        final = plots.final_gate(scored[-1][1])
+        final = scored[-1][1].final
         if final is not None:
             st.markdown(f"Version {scored[-1][0]}: {score_words(final)}")
     rows = [
@@ -71,7 +71,7 @@ def _cause(cause: str) -> str:
 
 
 def _score(revision: Revision | None) -> str:
-    final = plots.final_gate(revision) if revision is not None else None
+    final = revision.final if revision is not None else None
     if final is None:
         return "not tested"
     return f"{1 - final.candidate_loss:.2f} (generic {1 - final.incumbent_loss:.2f})"

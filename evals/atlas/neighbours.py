@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.errors import MissingExtraError
 from persona_agent.evals.atlas.records import Vectors
 
 BLOCK = 1024
@@ -28,24 +27,21 @@ def nearest(
         Indices and cosines, shape (n, k) with k = min(count, m); a forbidden one has cosine -2
         where there were too few others.
     """
-    try:
-        import torch
-    except ImportError:
-        raise MissingExtraError("torch", "local") from None
     k = min(count, len(among))
     indices = np.zeros((len(rows), k), dtype=np.int64)
     cosines = np.zeros((len(rows), k), dtype=np.float32)
     if k == 0:
         return indices, cosines
-    targets = torch.from_numpy(np.ascontiguousarray(among)).T
     for start in range(0, len(rows), BLOCK):
-        block = torch.from_numpy(np.ascontiguousarray(rows[start : start + BLOCK]))
-        near = block @ targets
+        block = slice(start, start + BLOCK)
+        near = rows[block] @ among.T
         if forbidden is not None:
-            own = torch.from_numpy(forbidden[start : start + BLOCK])
-            there = torch.nonzero(own >= 0)[:, 0]
+            own = forbidden[block]
+            there = np.flatnonzero(own >= 0)
             near[there, own[there]] = -2.0
-        best = near.topk(k, dim=1)
-        indices[start : start + BLOCK] = best.indices.numpy()
-        cosines[start : start + BLOCK] = best.values.numpy()
+        best = np.sort(np.argpartition(near, -k, axis=1)[:, -k:], axis=1)
+        found = np.take_along_axis(near, best, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        indices[block] = np.take_along_axis(best, order, axis=1)
+        cosines[block] = np.take_along_axis(found, order, axis=1)
     return indices, cosines

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from persona_agent.errors import InputError
 from persona_agent.evals.data.source import Item, Place, describe, kind_of, read_rows, read_table
+from persona_agent.memory.codec import encode
 from persona_agent.schema import Episode, Query
 
 FIELDS = ("user", "query", "outcome", "options", "at", "task", "id", "response")
@@ -25,8 +26,8 @@ def read_interactions(path: Path | str, user_id: str | None = None) -> list[Epis
 
     Fields: ``query`` and ``user`` are needed, ``outcome``, ``options``, ``at``, ``task``, ``id``
     and ``response`` may be absent. ``options`` is a list, in CSV a JSON list or text with ``|``
-    between the options. A JSON object may also hold ``{"user_id", "interactions": [...]}``, and a
-    record may be a whole episode as an export writes it.
+    between the options. A record may also be all that is of one user,
+    ``{"user_id", "interactions": [...]}``, or a whole episode as an export writes it.
 
     A record without an id gets one from its content, so that importing a file again adds nothing.
     One without a time is taken to have happened now; file order is kept by microseconds.
@@ -44,43 +45,56 @@ def read_interactions(path: Path | str, user_id: str | None = None) -> list[Epis
     path = Path(path)
     delimiter = TABLES.get(path.suffix.lower())
     rows = read_rows(path) if delimiter is None else read_table(path, delimiter=delimiter)
-    rows, user_id = _unwrapped(rows, user_id)
-    if not rows:
+    owned = _unwrapped(rows, user_id)
+    if not owned:
         raise InputError(f"{path}: the file holds no interactions")
-    start = datetime.now(UTC) - timedelta(microseconds=len(rows))
+    start = datetime.now(UTC) - timedelta(microseconds=len(owned))
     seen: Counter[str] = Counter()
     episodes = []
-    for number, (place, row) in enumerate(rows):
+    for number, (row, owner) in enumerate(owned):
         now = start + timedelta(microseconds=number)
-        episodes.append(_episode(Item(row, place), user_id, now, seen))
-    _refuse_twins(rows, episodes)
+        episodes.append(_episode(row, owner, now, seen))
+    _refuse_twins([row.place for row, _ in owned], episodes)
     return episodes
 
 
 def _unwrapped(
     rows: list[tuple[Place, object]], user_id: str | None
-) -> tuple[list[tuple[Place, object]], str | None]:
-    """Open ``{"user_id": ..., "interactions": [...]}``."""
-    if len(rows) != 1 or not isinstance(rows[0][1], Mapping) or "interactions" not in rows[0][1]:
-        return rows, user_id
-    whole = Item(rows[0][1], rows[0][0])
-    owner = whole.name("user_id") if whole.has("user_id") else user_id
-    items = whole.items("interactions", "interaction")
-    return [(item.place, item.value) for item in items], owner
+) -> list[tuple[Item, str | None]]:
+    """Return all interactions with their users, those within ``{"user_id", "interactions"}`` too.
+
+    Raises:
+        InputError: a record is no object, or one that evaluations read.
+    """
+    owned: list[tuple[Item, str | None]] = []
+    for place, row in rows:
+        whole = Item(row, place)
+        if "profile" in whole.value and isinstance(whole.value.get("query"), list):
+            place.fail("a user with a history and queries: persona-agent eval lamp reads such data")
+        if "interactions" not in whole.value:
+            owned.append((whole, user_id))
+            continue
+        owner = whole.name("user_id") if whole.has("user_id") else user_id
+        owned += [(item, owner) for item in whole.items("interactions", "interaction")]
+    return owned
 
 
 def _episode(row: Item, user_id: str | None, now: datetime, seen: Counter[str]) -> Episode:
     if isinstance(row.value.get("query"), Mapping):
         try:
-            return Episode.model_validate(row.value)
+            episode = Episode.model_validate(row.value)
+            encode(episode)
         except ValidationError as error:
             row.place.fail(describe(error))
+        except InputError as error:
+            row.place.fail(str(error))
+        return episode
     row = _known_fields(row)
     owner = row.name("user") if row.has("user") else user_id
     if owner is None:
         row.place.fail("field 'user' is missing, and no user was named for the whole file")
     task = row.text("task") if row.has("task") else ""
-    query = row.place.model(Query, text=row.text("query"), options=_options(row), task=task)
+    query = row.place.model(Query, text=row.name("query"), options=_options(row), task=task)
     outcome = row.text("outcome") if row.has("outcome") else None
     at = row.time("at")
     return row.place.model(
@@ -141,10 +155,10 @@ def _content_id(
     return f"import-{digest[:24]}"
 
 
-def _refuse_twins(rows: Sequence[tuple[Place, object]], episodes: Sequence[Episode]) -> None:
+def _refuse_twins(places: Sequence[Place], episodes: Sequence[Episode]) -> None:
     """Refuse an id that comes twice: the second would count as a retry and be lost."""
     seen = set()
-    for (place, _), episode in zip(rows, episodes, strict=True):
+    for place, episode in zip(places, episodes, strict=True):
         key = (episode.user_id, episode.id)
         if key in seen:
             place.fail(f"field 'id': {episode.id!r} has occurred before for this user")

@@ -17,6 +17,14 @@ from persona_agent.errors import InputError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+OTHER_FILES = {
+    b"\x1f\x8b": "packed with gzip: unpack it first",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save it as CSV",
+    b"\xff\xfe": "UTF-16: save it as UTF-8",
+    b"\xfe\xff": "UTF-16: save it as UTF-8",
+}
+"""What files that are no UTF-8 text often are, by their first bytes."""
+
 MILLISECONDS_FROM = 1e11
 """Unix times from here on are milliseconds: as seconds they would be past the year 5000."""
 
@@ -110,6 +118,8 @@ class Item:
 
     def _present(self, name: str) -> object:
         value = self.value.get(name)
+        if value is None and name in self.value:
+            self.place.fail(f"field {name!r} is null")
         if value is None:
             there = ", ".join(sorted(map(str, self.value))[:12]) or "none"
             self.place.fail(f"field {name!r} is missing (fields found: {there})")
@@ -167,7 +177,10 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        begins = error.object
+        kind = next((what for head, what in OTHER_FILES.items() if begins.startswith(head)), "")
+        problem = f"; it is {kind}" if kind else f" (byte {error.start}): save it as UTF-8"
+        raise InputError(f"{path}: not UTF-8 text{problem}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not text.strip():

@@ -227,8 +227,9 @@ def _figures(arm: Arm, bench: LabBench) -> list[Figure]:
         figure(f"Q&A with the persona shown, {arm.name}",
                mean_interval(arm.override, arm.questioned, seed=seed),
                "how often questions about the persona are answered right after the talk, with the "
-               "persona in view, a right one among five statements; a miss, or to say that it "
-               "cannot be told, is the conversation winning over it",
+               "persona in view, a right one among five statements; the right one stands in the "
+               "persona word for word, so that a hit shows little, while a miss, or to say that "
+               "it cannot be told, is the conversation winning over it",
                better="higher"),
         figure(f"Q&A from the talk alone, {arm.name}",
                mean_interval(arm.inferred, arm.questioned, seed=seed),

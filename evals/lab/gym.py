@@ -165,11 +165,6 @@ async def _calibrated(
     return fmean(pairs) if pairs else None
 
 
-def as_loss(score: float) -> float:
-    """Return a PersonaScore as a loss, ``1 - (score - 1) / 4``, 0 to 1."""
-    return 1 - (score - 1) / 4
-
-
 GYM = Experiment("gym", "Persona gym", measure)
 GYM_PUBLISHED = Experiment(
     "gym-published", "Persona gym, published questions", measure_published, frozenset({"data"})

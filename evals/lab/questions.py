@@ -126,9 +126,10 @@ async def ask_persona(
     """Return 1 for every question about the persona that is answered by the key, else 0.
 
     In override mode the persona stays visible, so that a miss shows the conversation winning over
-    it. In inferred mode only the conversation is shown, without the turns in which the persona was
-    asked for and recited, so that a hit shows it coming through. ``of`` is the side of the
-    conversation whom the persona describes; ``intents`` are what the messages were written for.
+    it; a hit shows little, because the key stands in the persona word for word. In inferred mode
+    only the conversation is shown, without the turns in which the persona was asked for and
+    recited, so that a hit shows it coming through. ``of`` is the side of the conversation whom the
+    persona describes; ``intents`` are what the messages were written for.
     """
     talk = without_recitals(lines, intents) if inferred else lines
     found: list[float | None] = []

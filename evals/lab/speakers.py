@@ -94,19 +94,6 @@ class RepairedSpeaker:
         return (await mediated(self.critic, talk)).request or message
 
 
-@dataclass
-class FixedSpeaker:
-    """Says its lines in turn; what a policy by hand is measured with."""
-
-    lines: tuple[str, ...]
-    place: int = 0
-
-    async def reply(self, statements: Sequence[str], before: Sequence[Line], message: str) -> str:
-        """Return the next line."""
-        self.place += 1
-        return self.lines[(self.place - 1) % len(self.lines)]
-
-
 async def converse(
     speaker: Speaker, statements: Sequence[str], messages: Sequence[str]
 ) -> list[Line]:

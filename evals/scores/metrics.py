@@ -11,7 +11,7 @@ of the scale that is farther from the gold (LaMP, arXiv 2304.11406).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +23,6 @@ from persona_agent.schema import TaskKind
 Floats = npt.NDArray[np.float64]
 
 HIGHER_IS_BETTER = {"accuracy": True, "macro_f1": True, "mae": False, "rmse": False}
-MAIN_METRIC: Mapping[TaskKind, str] = {"choice": "accuracy", "text": "accuracy", "rating": "mae"}
 
 
 class Scorer(Protocol):

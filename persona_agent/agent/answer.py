@@ -30,7 +30,9 @@ async def answer(model: LanguageModel, query: Query, context: Context) -> Answer
         return Answer(text=reply.answer)
     chosen = await model.ask(
         DECIDE_BRIEF if context.brief else DECIDE,
-        DecideInputs(query=query, persona=context.persona_text, recalled=context.cases),
+        DecideInputs(
+            query=query, persona=context.persona_text, recalled=context.cases, date=context.date
+        ),
     )
     return Answer(
         text=query.options[chosen.choice - 1], confidence=chosen.confidence, reason=chosen.reason

@@ -24,7 +24,7 @@ from persona_agent.errors import (
     StoreUnavailableError,
 )
 from persona_agent.llm import AccountedModel, create_model
-from persona_agent.persona.render import claim_line
+from persona_agent.persona.render import claims_shown
 from persona_agent.protocols import LanguageModel, Tool
 from persona_agent.schema import Persona, Recalled, Usage, UserId
 from persona_agent.schema.base import Record
@@ -284,7 +284,7 @@ def _traced(turn: Turn, model: str, tools: Toolbox) -> Trace:
         model=model,
         streamed=turn.streaming,
         persona_version=turn.persona.version,
-        claims=tuple(one.id for one in turn.persona.claims if claim_line(one) in system),
+        claims=tuple(one.id for one in claims_shown(turn.persona.claims, system)),
         recalled=tuple(
             RecalledTrace(episode_id=one.episode.id, score=one.score, similarity=one.similarity)
             for one in turn.recalled

@@ -77,6 +77,7 @@ async def ask_user(
         query=query,
         persona=context.persona_text,
         recalled=tuple(cases.values())[:MOST_CASES],
+        date=context.date,
     )
     try:
         said = await model.ask(CLARIFY, inputs)

@@ -6,14 +6,15 @@ which is what keeps simulation and evaluation from seeing the future.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from datetime import datetime
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.superseded import current
-from persona_agent.persona import outcome_statistics, render, uncounted
+from persona_agent.persona import outcome_statistics, render, too_many
 from persona_agent.persona.alternatives import as_version, choose
 from persona_agent.persona.sketches import sketches
 from persona_agent.prompts import Case
@@ -22,15 +23,23 @@ from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Recalle
 from persona_agent.schema.base import Record
 
 MOST_RECALLED = 200
+MOST_TEXTS = 1_000
+"""Users of whom the text shown last is kept."""
+
+_Rendered = tuple[Callable[[], Persona | None], tuple[TaskStatistics, ...] | None, str]
 
 
 class Context(Record):
-    """What the model gets to see of a user for one query; ``brief``: asked for in few words."""
+    """What the model gets to see of a user for one query; ``brief``: asked for in few words.
+
+    ``date`` is the day of the query; "" where it is not known.
+    """
 
     persona_version: str
     persona_text: str
     recalled: tuple[Recalled, ...] = ()
     brief: bool = False
+    date: str = ""
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -59,6 +68,7 @@ class ContextBuilder:
         self._snapshot = snapshot
         self._found: dict[Hashable, list[Recalled]] = {}
         self._counted: dict[Hashable, tuple[TaskStatistics, ...]] = {}
+        self._texts: dict[str, _Rendered] = {}
 
     def build(
         self,
@@ -94,6 +104,7 @@ class ContextBuilder:
             persona_text=self.text(shown, query, before=before, recalled=recalled),
             recalled=tuple(recalled),
             brief=persona.policy.brief,
+            date=(before or datetime.now(UTC)).date().isoformat(),
         )
 
     def _suited(
@@ -145,20 +156,16 @@ class ContextBuilder:
         user, policy = persona.user_id, persona.policy
         # What overtakes a case is as similar to the query as the case is: look twice as far.
         reach = 2 * policy.recalled if policy.drop_superseded else policy.recalled
-        since = _current_taste(policy, before)
-        if since is not None:
-            reach = MOST_RECALLED
         found = self._episodes.recall(
             user,
             vector,
             limit=min(reach, MOST_RECALLED),
             blend=policy.blend,
             before=before,
+            since=_current_taste(policy, before),
             task=query.task_name if query.task or query.options else None,
             with_outcome=True,
         )
-        if since is not None:
-            found = [one for one in found if one.episode.at >= since]
         if policy.drop_superseded and found:
             vectors = self._episodes.vectors(user, [one.episode.id for one in found])
             found = current(found, vectors)
@@ -180,12 +187,27 @@ class ContextBuilder:
         """
         if persona.policy.show_statistics:
             counted = self._statistics(persona, query.task_name, before)
-            if persona.policy.show_sketches and counted and not uncounted(counted[0]):
+            if persona.policy.show_sketches and counted:
                 known = self._known(persona, query.task_name, before)
-                made = sketches(known, left_out=[one.episode.id for one in recalled])
-                counted = (counted[0].model_copy(update={"sketches": made}),)
-            persona = persona.model_copy(update={"statistics": counted})
-        return render(persona, max_tokens=self._persona_tokens)
+                if not too_many(known):
+                    made = sketches(known, left_out=[one.episode.id for one in recalled])
+                    counted = (counted[0].model_copy(update={"sketches": made}),)
+            return self._rendered(persona, counted)
+        return self._rendered(persona, None)
+
+    def _rendered(self, persona: Persona, counted: tuple[TaskStatistics, ...] | None) -> str:
+        """Render a persona; most turns of a user show it as the one before did."""
+        held, then, text = self._texts.get(persona.user_id, (_nothing, None, ""))
+        if held() is persona and then == counted:
+            return text
+        shown = persona
+        if counted is not None:
+            shown = persona.model_copy(update={"statistics": counted})
+        text = render(shown, max_tokens=self._persona_tokens)
+        if len(self._texts) >= MOST_TEXTS:
+            self._texts.clear()
+        self._texts[persona.user_id] = weakref.ref(persona), counted, text
+        return text
 
     def _statistics(
         self, persona: Persona, task: str, before: datetime | None
@@ -199,11 +221,13 @@ class ContextBuilder:
         return counted
 
     def _known(self, persona: Persona, task: str, before: datetime | None) -> list[Episode]:
-        since = _current_taste(persona.policy, before)
-        known = self._episodes.timeline(
-            persona.user_id, before=before, task=task, with_outcome=True
+        return self._episodes.timeline(
+            persona.user_id,
+            before=before,
+            since=_current_taste(persona.policy, before),
+            task=task,
+            with_outcome=True,
         )
-        return [one for one in known if since is None or one.at >= since]
 
     def _to_the_point(self, persona: Persona, vector: npt.NDArray[np.float32] | None) -> Persona:
         """Return the persona with as many claims as its policy has room for, the nearest ones."""
@@ -220,3 +244,7 @@ def _current_taste(policy: ContextPolicy, before: datetime | None) -> datetime |
     """Return since when cases are of the taste that a question asks about; None: all are."""
     since = policy.since
     return None if since is None or (before is not None and before <= since) else since
+
+
+def _nothing() -> None:
+    """Stand in for the persona of a user of whom no text is kept."""

@@ -27,6 +27,8 @@ from persona_agent.schema.base import Record
 Draw = Callable[[str, Sequence[str]], Awaitable[ChatReply]]
 """Draws an answer, given a draft that is not sent and what it goes against, or "" and nothing."""
 
+_AGAINST = "the answer goes against something, and drawn anew {}"
+
 Spending = Callable[[], AbstractContextManager[Ledger]]
 
 
@@ -95,25 +97,30 @@ class Drafts:
         try:
             found = await self._check([self._first])
             if self._conflicts[0]:
-                await self._repair()
+                await self._repair(sampling=sampling)
             elif sampling:
                 await self._compare(found.bearing)
         except ModelError as error:
             self.problems.append(f"{self._failing}: {error}")
 
-    async def _repair(self) -> None:
-        """Draw the latest draft anew, with what it goes against, until one is clean."""
+    async def _repair(self, *, sampling: bool) -> None:
+        """Draw the latest draft anew, with what it goes against, until one is clean.
+
+        A model that answers equal requests alike is asked none that it was asked before.
+        """
         for _ in range(self._repairs.candidates - 1):
             draft, conflicts = self._drafts[-1], self._conflicts[-1]
             self._failing = "the answer was not drawn anew"
             with self._charged("candidates"):
                 reply = await self._draw(draft.content.strip(), [_named(one) for one in conflicts])
-            if not _usable(reply):
+            if not _usable(reply) and sampling:
                 continue
-            if not differ([draft.content, reply.content]):
-                self.problems.append(
-                    "the answer goes against something, and drawn anew it did not change"
-                )
+            if not _usable(reply):
+                self.problems.append(_AGAINST.format("it could not be used"))
+                return
+            known = [draft] if sampling else self._drafts
+            if not all(differ([one.content, reply.content]) for one in known):
+                self.problems.append(_AGAINST.format("it did not change"))
                 return
             await self._check([reply])
             if not self._conflicts[-1]:

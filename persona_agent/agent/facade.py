@@ -100,7 +100,6 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         )
         self._learning: dict[str, asyncio.Task[None]] = {}
         self._unjudged: set[str] = set()
-        self._unrecorded = {}
         self._slots = WeakKeyDictionary()
 
     @classmethod
@@ -322,16 +321,21 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     # --- life cycle ---------------------------------------------------------------------------
 
     async def forget(self, user: str) -> dict[str, int]:
-        """Remove everything of a user from every store; return what was removed."""
-        async with self._chat.quiet(valid_user(user)):
-            await self._stop_learning(user)  # or it would write down again what is deleted
+        """Remove everything of a user from every store; return what was removed.
+
+        Raises:
+            ConflictError: a chat turn or an optimization of the user did not end in time.
+            StoreError: see :meth:`persona_agent.memory.Memory.forget`.
+        """
+        # What is under way would write down again what is deleted.
+        async with self._chat.quiet(valid_user(user)), self._no_run(user):
             return await asyncio.to_thread(self.memory.forget, user, self._other_places())
 
     def _other_places(self) -> Steps:
         """Return what forgets a user outside of the memory, for ``Memory.forget``."""
         return {
             "threads": self._chat.erase,
-            "journal": self._optimizer.forget,
+            "journal": self._forget_runs,
             "cached answers": self._forget_answers,
             "traces": lambda user: forget_traces(self.settings.data_dir, user),
             "store items": lambda user: forget_items(self.settings.data_dir, user),

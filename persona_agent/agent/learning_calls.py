@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypedDict
 from weakref import WeakKeyDictionary
 
+from persona_agent.agent.alone import alone, clear
 from persona_agent.agent.due import due, may_state, unlearned
 from persona_agent.agent.inputs import valid_user
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
-from persona_agent.errors import BudgetExceededError, NotFoundError, PersonaAgentError
+from persona_agent.errors import (
+    BudgetExceededError,
+    ConflictError,
+    NotFoundError,
+    PersonaAgentError,
+)
 from persona_agent.llm import limit
 from persona_agent.memory import Memory
 from persona_agent.memory.distil import distil
+from persona_agent.memory.uncut import uncut
 from persona_agent.optimizer import PersonaOptimizer
+from persona_agent.optimizer.journal import journal_path
 from persona_agent.optimizer.optimizer import spent
 from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import LanguageModel
@@ -29,6 +38,9 @@ from persona_agent.settings import Settings
 LOG = logging.getLogger(__name__)
 USERS_AT_ONCE = 4
 DAY = timedelta(days=1)
+SECONDS_TO_END = 10
+"""How long runs are waited for that cannot be ended from here, or whose event loop may itself wait
+for whoever ends them."""
 
 
 class Optimized(Record):
@@ -60,7 +72,6 @@ class LearningCalls:
     _background: LoopThread
     _learning: dict[str, asyncio.Task[None]]
     _unjudged: set[str]
-    _unrecorded: dict[str, list[tuple[datetime, Usage]]]
     _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
 
     async def optimize(self, user: str) -> Revision:
@@ -69,6 +80,9 @@ class LearningCalls:
         What the user stated in a chat becomes a claim in the user's own words, unjudged. For a
         user with too few outcomes to judge by that is all, and the revision says so.
 
+        There is one run of a user at a time, over all processes on the data directory: while
+        another one is under way this waits, and returns its revision where nothing is new since.
+
         Raises:
             NotFoundError: the user has no episode with an outcome, and stated nothing.
             ConflictError: the persona changed meanwhile; run it again.
@@ -76,16 +90,38 @@ class LearningCalls:
             ModelError: the model cannot be used. What was paid for is kept, and the next run
                 goes on from there.
         """
-        history = await asyncio.to_thread(
-            self.memory.episodes.timeline, valid_user(user), with_outcome=True
-        )
+        began = datetime.now(UTC)
+        async with self._alone(valid_user(user)) as waited:
+            made = await asyncio.to_thread(self._learned_since, user, began) if waited else None
+            return made or await self._optimize(user)
+
+    def _alone(self, user: str) -> AbstractAsyncContextManager[bool]:
+        """Return what lets one run of a user in at a time, and tells whether it had to wait."""
+        return alone(self._run_file(user))
+
+    def _run_file(self, user: str) -> Path:
+        return journal_path(self.settings.data_dir / "journal", user).with_suffix(".lock")
+
+    def _forget_runs(self, user: str) -> None:
+        """Remove what killed runs of a user left: paid answers, and the file that they held."""
+        self._optimizer.forget(user)
+        clear(self._run_file(user))
+
+    def _learned_since(self, user: str, moment: datetime) -> Revision | None:
+        """Return the last revision, if it came after a moment and nothing is new since."""
+        revisions = self.memory.personas.revisions(user)
+        made = revisions[-1] if revisions and revisions[-1].at > moment else None
+        return None if made is None or unlearned(user, self.memory) else made
+
+    async def _optimize(self, user: str) -> Revision:
+        history = await asyncio.to_thread(self.memory.episodes.timeline, user, with_outcome=True)
         with limit(**await asyncio.to_thread(self._left_today, user)) as run:
             recorded = Usage()
             try:
                 revision = await self._learned(user, history)
                 recorded = revision.usage
             finally:
-                self._count_today(user, spent(recorded, run.used))
+                await uncut(self._count_today, user, spent(recorded, run.used))
         return revision
 
     async def _learned(self, user: str, history: Sequence[Episode]) -> Revision:
@@ -209,41 +245,61 @@ class LearningCalls:
 
     async def _optimize_if_due(self, user: str) -> None:
         try:
-            if await self.due(user):
-                await self.optimize(user)
+            if not await self.due(user):
+                return
+            async with self._alone(user) as waited:
+                if not waited or await self.due(user):
+                    await self._optimize(user)
         except PersonaAgentError as error:  # it comes again: nothing was lost but time
             LOG.warning("an optimization in the background ended early: %s", type(error).__name__)
 
+    @asynccontextmanager
+    async def _no_run(self, user: str) -> AsyncIterator[None]:
+        """End what learns from a user in the background; no other run writes anything inside.
+
+        Raises:
+            ConflictError: a run that somebody asked for did not end in time.
+        """
+        await self._stop_learning(user)
+        async with AsyncExitStack() as held:
+            try:
+                file = alone(self._run_file(user), patience=SECONDS_TO_END)
+                await held.enter_async_context(file)
+            except TimeoutError:
+                raise ConflictError(
+                    f"an optimization of user {user!r} is under way: stop it, or try again when it "
+                    "has ended"
+                ) from None
+            yield
+
     async def _stop_learning(self, user: str | None = None) -> None:
         """End what runs in the background, of one user or all; what was paid for is journaled."""
-        here, own = asyncio.get_running_loop(), list[asyncio.Task[None]]()
-        for task in [task for who, task in self._learning.items() if user in (None, who)]:
-            if task.get_loop() is here:
-                task.cancel()
-                own.append(task)
-            else:
-                with suppress(RuntimeError):  # its loop has ended, and the task with it
-                    task.get_loop().call_soon_threadsafe(task.cancel)
-        await asyncio.gather(*own, return_exceptions=True)
+        here, elsewhere = asyncio.get_running_loop(), list[asyncio.Future[None]]()
+        tasks = [task for who, task in self._learning.items() if user in (None, who)]
+        own = [task for task in tasks if task.get_loop() is here]
+        for task in tasks:
+            loop = task.get_loop()
+            if loop is not here and loop.is_running():  # else the task has ended with it
+                ending = asyncio.run_coroutine_threadsafe(_ended([task]), loop)
+                elsewhere.append(asyncio.wrap_future(ending))
+        await _ended(own)
+        if elsewhere:
+            await asyncio.wait(elsewhere, timeout=SECONDS_TO_END)
         for who in [who for who, task in list(self._learning.items()) if task.done()]:
             self._learning.pop(who, None)  # one that never began could not do this itself
             self._unjudged.discard(who)
 
     def _count_today(self, user: str, used: Usage) -> None:
         """Note what a run used that no revision holds: distilling, and all where it ended early."""
-        since = datetime.now(UTC) - DAY
-        noted = {
-            who: [one for one in runs if one[0] > since] for who, runs in self._unrecorded.items()
-        }
-        self._unrecorded = {who: runs for who, runs in noted.items() if runs}
         if used.calls:
-            self._unrecorded.setdefault(user, []).append((datetime.now(UTC), used))
+            now = datetime.now(UTC)
+            self.memory.personas.add_expense(user, now, used, drop_before=now - DAY)
 
     def _left_today(self, user: str) -> Limits:
         """Return what the user's optimizations may still use of their day."""
         since = datetime.now(UTC) - DAY
         recent = [r.usage for r in self.memory.personas.revisions(user) if r.at > since]
-        recent += [used for at, used in self._unrecorded.get(user, ()) if at > since]
+        recent += self.memory.personas.expenses(user, since)
         calls = sum(used.calls for used in recent)
         cost = sum(used.cost_usd for used in recent)
         tokens = sum(used.prompt_tokens + used.completion_tokens for used in recent)
@@ -274,6 +330,13 @@ class LearningCalls:
     unlearned_sync = blocking(unlearned)
     due_sync = blocking(due)
     heard_sync = blocking(heard)
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks of this loop and wait until they have ended: they write nothing any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _whole(most: int | None, used: int, parts: int = 1) -> int | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from persona_agent.prompts import Case
 from persona_agent.prompts.lab import MEDIATE, REFINE, Line, MediateInputs, RefineInputs
-from persona_agent.prompts.typed import DESCRIBED
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Episode, Query
 
@@ -89,7 +88,7 @@ def wishes(episodes: Sequence[Episode]) -> list[Case]:
 
 def is_wish(query: Query) -> bool:
     """Whether a user asked for something, in free text or with suggestions to choose from."""
-    return not query.options or min(map(len, query.options)) >= DESCRIBED
+    return not query.options or query.described
 
 
 async def learn_habits(model: LanguageModel, episodes: Sequence[Episode]) -> list[str]:

@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from persona_agent.agent.batches import Batches
 from persona_agent.agent.chat_prompt import memory_line
-from persona_agent.agent.context import ContextBuilder
+from persona_agent.agent.context import MOST_TEXTS, ContextBuilder
 from persona_agent.agent.facade import PersonaAgent
 from persona_agent.agent.inputs import valid_user
 from persona_agent.agent.persona_calls import no_persona
 from persona_agent.agent.recorder import Recorder
 from persona_agent.agent.turn import TASK
-from persona_agent.persona.render import claim_line
+from persona_agent.persona.render import claims_shown
 from persona_agent.prompts import PromptInputs, TypedPrompt
 from persona_agent.prompts.typed import NOTHING
 from persona_agent.protocols import ChatReply
@@ -103,6 +103,7 @@ class Proxy:
             agent.memory.embedder,
             persona_tokens=agent.settings.persona_tokens,
         )
+        self._claims_shown: dict[str, tuple[str, str, tuple[str, ...]]] = {}
         self._recorder = Recorder(agent)
         self._preparing: Batches[_Asked, ProxyTurn] = Batches(
             self._prepare, most=TURNS_AT_ONCE, patience=PATIENCE
@@ -186,17 +187,27 @@ class Proxy:
             shown = self._contexts.text(persona, query)
         lines = tuple(memory_line(one.episode) for one in recalled)
         system, _ = PROXY.render(ProxyInputs(persona=shown, memories=lines))
-        seen = frozenset(shown.splitlines())
         return ProxyTurn(
             user=asked.user,
             text=asked.text,
             thread=asked.thread,
             messages=merged(asked.messages, system.content),
             persona_version=persona.version,
-            claims=tuple(one.id for one in persona.claims if claim_line(one) in seen),
+            claims=self._claims(persona, shown),
             recalled=recalled,
             episode_id=asked.episode_id,
         )
+
+    def _claims(self, persona: Persona, shown: str) -> tuple[str, ...]:
+        """Return the ids of the claims in a text; most turns of a user show those of the last."""
+        version, text, ids = self._claims_shown.get(persona.user_id, ("", "", ()))
+        if (version, text) == (persona.version, shown):
+            return ids
+        ids = tuple(one.id for one in claims_shown(persona.claims, shown))
+        if len(self._claims_shown) >= MOST_TEXTS:
+            self._claims_shown.clear()
+        self._claims_shown[persona.user_id] = persona.version, shown, ids
+        return ids
 
     def _memories(
         self,

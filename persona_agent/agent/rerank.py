@@ -113,8 +113,8 @@ def best(
     """Return the place of the best candidate, of equal ones the first.
 
     ``score = s + strength * log L0(speaker|u) - cost * contradicts``; candidates that were drawn
-    from the speaker need no score ``s`` of their own (importance weights, see
-    :func:`persona_agent.persona.rsa.importance_weights`).
+    from the speaker need no score ``s`` of their own: they are samples of it already, so that of
+    ``S0 * L0^strength`` only the listener remains as their weight.
     """
     wrong = np.asarray([float(count > 0) for count in against])
     total = np.zeros(len(wrong)) if scores is None else np.asarray(scores, dtype=float)

@@ -24,8 +24,27 @@ class LoopThread:
         self._thread: threading.Thread | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end and return its result."""
-        return asyncio.run_coroutine_threadsafe(work, self._started()).result()
+        """Run a coroutine to its end and return its result.
+
+        A caller that is interrupted meanwhile (Ctrl-C) cancels it and waits until it has ended,
+        so that nothing of it goes on when the caller cleans up.
+        """
+        ended = threading.Event()
+        tasks: list[asyncio.Task[T]] = []
+        loop = self._started()
+
+        def start() -> None:
+            tasks.append(loop.create_task(work))
+            tasks[0].add_done_callback(lambda task: ended.set())
+
+        loop.call_soon_threadsafe(start)
+        try:
+            ended.wait()
+        except BaseException:
+            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            ended.wait()
+            raise
+        return tasks[0].result()
 
     def close(self) -> None:
         """Stop the loop. Idempotent."""

@@ -12,18 +12,16 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from typing import IO
 
+from persona_agent.agent.alone import alone
 from persona_agent.errors import ConflictError, StoreDamagedError, StoreUnavailableError
-from persona_agent.memory.file_lock import hold
 
 SECONDS_TO_WAIT = 30.0
 """How long a connection waits for another one's write."""
 
 _LOCK = ".lock"
-_SECONDS_BETWEEN_TRIES = 0.05
 
 
 def user_prefix(user: str) -> str:
@@ -72,32 +70,15 @@ class ThreadLocks:
     async def _file(self, key: str) -> AsyncIterator[None]:
         """Keep other processes out of a thread."""
         path = self._folder / f"{key.replace(':', '-')}{_LOCK}"
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._timeout
-        while (file := self._locked(path)) is None:
-            if clock() >= deadline:
+        async with AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(alone(path, patience=self._timeout))
+            except TimeoutError:
                 raise ConflictError(
                     "another process is still answering in this chat thread: nothing was done; "
                     "send the message again when it has answered"
-                )
-            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
-        try:
+                ) from None
             yield
-        finally:
-            with suppress(OSError):  # one that stays does no harm: it is not locked
-                path.unlink(missing_ok=True)
-            file.close()
-
-    def _locked(self, path: Path) -> IO[bytes] | None:
-        """Lock a file. On the event loop: it waits for nothing, and a cancelled task keeps none."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return hold(path)
-        except OSError as error:
-            raise StoreUnavailableError(
-                f"the chat thread cannot be locked in {self._folder} ({error}): check that the "
-                "folder can be written"
-            ) from error
 
     @asynccontextmanager
     async def _place(self, key: str) -> AsyncIterator[None]:

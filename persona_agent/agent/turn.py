@@ -30,7 +30,12 @@ from persona_agent.agent.mediate import HABIT_EPISODES, Mediated, may_depend
 from persona_agent.agent.repairs import Grounds, Repairs
 from persona_agent.agent.secrets import clean, without_secrets
 from persona_agent.agent.tools import Toolbox
-from persona_agent.errors import ModelAnswerError, ModelError, ModelRefusalError
+from persona_agent.errors import (
+    ModelAnswerError,
+    ModelCannotError,
+    ModelError,
+    ModelRefusalError,
+)
 from persona_agent.llm import Ledger, limit
 from persona_agent.llm.wire import may_be_calls_as_text
 from persona_agent.persona.own_words import kept, out_of_view, own_words
@@ -164,7 +169,9 @@ class Steps:
                     habits = await self.repairs.habits(turn.persona, known)
                 found = await self.repairs.request(turn.text, turn.history, habits)
             except ModelError as error:
-                problems = (*problems, f"the request was not rewritten: {error}")
+                lasting = isinstance(error, ModelCannotError)
+                if not lasting or turn.habits is None:  # once a thread, not in every turn of it
+                    problems = (*problems, f"the request was not rewritten: {error}")
         turn = replace(turn, habits=habits, problems=problems).charged("mediator", spent)
         if not found.request:
             return turn

@@ -64,7 +64,7 @@ def _lamp(arguments: Namespace) -> int:
             arguments.data,
             settings,
             task=arguments.task,
-            arms=arguments.arms.split(",") if arguments.arms else None,
+            arms=None if arguments.arms is None else arguments.arms.split(","),
             ablations=arguments.ablations,
             users=arguments.users,
             queries=arguments.queries,

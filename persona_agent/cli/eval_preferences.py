@@ -66,7 +66,7 @@ def _parser(actions: Subparsers, name: str, summary: str, description: str) -> A
 
 
 def _listed(text: str | None) -> list[str] | None:
-    return text.split(",") if text else None
+    return None if text is None else text.split(",")
 
 
 def _pahf(arguments: Namespace) -> int:

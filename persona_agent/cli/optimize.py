@@ -58,23 +58,35 @@ def _all(agent: PersonaAgent, output: Output) -> int:
     done: list[Revision] = []
     failed: dict[str, str] = {}
     users = agent.unlearned_sync()
-    with output.steps() as advance:
-        for number, ended in enumerate(agent.optimize_all_sync(users), 1):
-            advance("optimizing", number, len(users))
-            if ended.error:
-                failed[ended.user_id] = ended.error
-            elif ended.revision is not None:
-                done.append(ended.revision)
+    try:
+        with output.steps() as advance:
+            for number, ended in enumerate(agent.optimize_all_sync(users), 1):
+                advance("optimizing", number, len(users))
+                if ended.error:
+                    failed[ended.user_id] = ended.error
+                elif ended.revision is not None:
+                    done.append(ended.revision)
+    except KeyboardInterrupt:
+        _report(agent, done, failed, output)
+        count = len(done) + len(failed)
+        output.note(f"interrupted after {count} of {len(users)} users; run it again to go on")
+        raise
+    if not done and not failed and not output.json:
+        output.show("Nobody has outcomes or statements that were not learned from yet.")
+    _report(agent, done, failed, output)
+    return 1 if failed else 0
+
+
+def _report(
+    agent: PersonaAgent, done: list[Revision], failed: dict[str, str], output: Output
+) -> None:
     done.sort(key=lambda revision: revision.user_id)
     if output.json:
         output.data({"revisions": done, "errors": dict(failed)})
-    elif not done and not failed:
-        output.show("Nobody has outcomes or statements that were not learned from yet.")
     for revision in () if output.json else done:
         _show(agent, revision, output)
     for user, problem in failed.items():
         output.note(f"{user}: {problem}")
-    return 1 if failed else 0
 
 
 def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
@@ -82,7 +94,10 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
 
     from persona_agent.agent.show import noise_line, one_line
 
-    color, verdict = ("green", "improved") if revision.accepted else ("yellow", "left as it was")
+    if revision.accepted:
+        color, verdict = "green", "improved" if revision.gates else "taken up, not judged"
+    else:
+        color, verdict = "yellow", "left as it was"
     output.show(Text(f"{one_line(revision.user_id)}: {verdict}", style=f"bold {color}"))
     if revision.reason:
         output.show(revision.reason)

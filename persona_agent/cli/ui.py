@@ -57,6 +57,7 @@ def _options(arguments: Namespace) -> dict[str, str]:
         "--server.port": str(arguments.port),
         "--server.address": "127.0.0.1",
         "--server.headless": str(arguments.headless).lower(),
+        "--server.showEmailPrompt": "false",
         "--server.maxUploadSize": str(MEGABYTES),
         "--browser.gatherUsageStats": "false",
         "--logger.level": "warning",

@@ -99,6 +99,7 @@ class OpenCall:
 
 
 _NOBODY = Account()
+_NO_LIMIT = Budget()
 _ACCOUNT: ContextVar[Account] = ContextVar("persona_agent_account", default=_NOBODY)
 _LIMITS: ContextVar[tuple[Ledger, ...]] = ContextVar("persona_agent_limits", default=())
 # One lock for all ledgers: a call is checked against several, and entered into all or none.
@@ -138,7 +139,9 @@ def limit(
     Yields:
         the ledger of this limit, whose ``used`` tells what was spent inside it.
     """
-    budget = Budget(max_calls=max_calls, max_tokens=max_tokens, max_cost_usd=max_cost_usd)
+    budget = _NO_LIMIT
+    if (max_calls, max_tokens, max_cost_usd) != (None, None, None):
+        budget = Budget(max_calls=max_calls, max_tokens=max_tokens, max_cost_usd=max_cost_usd)
     ledger = Ledger(budget, "this run")
     with _set(_LIMITS, (*_LIMITS.get(), ledger)):
         yield ledger

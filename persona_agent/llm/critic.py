@@ -51,7 +51,7 @@ async def relations(
     if not statements:
         return []
     if isinstance(critic, RelationReader):
-        read = await asyncio.to_thread(critic.relate, utterance, list(statements))
+        read = await asyncio.to_thread(critic.relate, utterance, _said(statements))
         return [one.verdict for one in read]
     inputs = RelateInputs(
         utterance=utterance, statements=tuple(statements), conversation=tuple(before)
@@ -111,7 +111,7 @@ async def check_drafts(
         return Checked(found, ())
     if isinstance(critic, RelationReader):
         for place, draft in enumerate(drafts):
-            read = await asyncio.to_thread(critic.relate, draft, bare)
+            read = await asyncio.to_thread(critic.relate, draft, _said(bare))
             found[place] = [
                 Conflict(bare[number], one.evidence, number < len(of_user))
                 for number, one in enumerate(read)
@@ -132,6 +132,11 @@ async def check_drafts(
         found[one.draft - 1].append(conflict)
     places = dict.fromkeys(number - 1 for number in answer.bearing if number <= len(of_user))
     return Checked(found, tuple(places)[:MOST_BEARING])
+
+
+def _said(statements: Sequence[str]) -> list[str]:
+    """Return what was said, for a reader that takes every word for a part of the statement."""
+    return [occasion(one)[1] for one in statements]
 
 
 def _told(statement: str) -> str:

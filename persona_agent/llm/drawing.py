@@ -8,7 +8,7 @@ from persona_agent.protocols import InputT, LanguageModel, OutputT, Prompt
 
 
 class DrawnModel(PassingModel):
-    """A model whose typed answers are those of one draw: no cache gives it another draw's."""
+    """A model whose typed answers are those of one draw: no cache or journal mixes draws up."""
 
     def __init__(self, inner: LanguageModel, draw: int) -> None:
         super().__init__(inner)
@@ -20,6 +20,11 @@ class DrawnModel(PassingModel):
             return await self._inner.ask(prompt, inputs)
 
 
-def draws(model: LanguageModel, count: int) -> list[LanguageModel]:
-    """Return the model with answers drawn anew ``count`` times; none where they are the same."""
-    return [] if model.deterministic else [DrawnModel(model, n) for n in range(1, count + 1)]
+def draws(model: LanguageModel, count: int, *, recorded: bool = False) -> list[LanguageModel]:
+    """Return the model with answers drawn anew ``count`` times; none where they are the same.
+
+    A model whose answers are ``recorded`` by draw is deterministic, and its draws differ.
+    """
+    if model.deterministic and not recorded:
+        return []
+    return [DrawnModel(model, n) for n in range(1, count + 1)]

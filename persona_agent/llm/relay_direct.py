@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from persona_agent.errors import MissingExtraError, ModelCallsBlockedError
 from persona_agent.llm.accounting import UsageMeter
@@ -99,7 +98,7 @@ class DirectRelay:
         session, timeout, model = self._client(), self._settings.timeout, self._settings.model
         import aiohttp
 
-        data = json.dumps(body | {"model": self._model}).encode()
+        data = to_json(body | {"model": self._model})
         try:
             async with (
                 asyncio.timeout(timeout if whole else None),

@@ -41,6 +41,11 @@ def of_draw(draw: int) -> Iterator[None]:
         _DRAW.reset(token)
 
 
+def current_draw() -> int:
+    """Return which draw is asked for here; 0 for the first."""
+    return _DRAW.get()
+
+
 def request_key(
     model: str,
     messages: Sequence[ChatMessage],
@@ -56,7 +61,7 @@ def request_key(
         prompt.digest,
         temperature,
     ]
-    content += [_DRAW.get()] if _DRAW.get() else []
+    content += [current_draw()] if current_draw() else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

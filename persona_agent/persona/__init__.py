@@ -3,7 +3,7 @@
 from persona_agent.persona.diff import ClaimChange, PersonaDiff, diff
 from persona_agent.persona.edits import apply_edits
 from persona_agent.persona.render import estimate_tokens, render, render_statistics
-from persona_agent.persona.statistics import outcome_statistics, recurs, uncounted
+from persona_agent.persona.statistics import outcome_statistics, too_many
 
 __all__ = [
     "ClaimChange",
@@ -12,8 +12,7 @@ __all__ = [
     "diff",
     "estimate_tokens",
     "outcome_statistics",
-    "recurs",
     "render",
     "render_statistics",
-    "uncounted",
+    "too_many",
 ]

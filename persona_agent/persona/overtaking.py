@@ -10,7 +10,7 @@ then. What was not asked again yet is as likely to have changed, and cases from 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -54,24 +54,19 @@ def first_changes(history: Sequence[Episode], vectors: Vectors) -> frozenset[str
     return _firsts(history, _repeats(history, vectors))
 
 
-def change_point(history: Sequence[Episode], vectors: Vectors) -> datetime | None:
-    """Return the moment of the first case after a change of taste, None where there was none.
+def changes_of_taste(
+    history: Sequence[Episode], vectors: Vectors
+) -> tuple[frozenset[str], datetime | None]:
+    """Return what :func:`first_changes` does, and since when taste as a whole is another, if it is.
 
-    It is the moment that best tells changed answers from others: of what was asked before it and
-    came again after it, many are changed, and few elsewhere. At least four have to be changed, and
-    half of all.
+    It is the moment of the first case after that change, which best tells changed answers from
+    others: of what was asked before it and came again after it, many are changed, and few
+    elsewhere. At least four have to be changed, and half of all.
 
     Args:
         history: episodes with outcomes, in time order.
         vectors: unit vectors of their queries, shape (len(history), dimension).
     """
-    return _moment(history, _repeats(history, vectors))
-
-
-def changes_of_taste(
-    history: Sequence[Episode], vectors: Vectors
-) -> tuple[frozenset[str], datetime | None]:
-    """Return both, :func:`first_changes` and :func:`change_point`, from one look at a history."""
     found = _repeats(history, vectors)
     return _firsts(history, found), _moment(history, found)
 
@@ -94,26 +89,26 @@ def _moment(history: Sequence[Episode], repeats: Sequence[Repeat]) -> datetime |
 
 def _repeats(history: Sequence[Episode], vectors: Vectors) -> list[Repeat]:
     """Return every question that came again."""
-    changed: set[str] = set()
+    tasks = np.array([episode.query.task_name for episode in history])
+    changed = np.zeros(len(history), dtype=np.bool_)
     found = []
     for place, episode in enumerate(history):
-        alike = (vectors[:place] @ vectors[place] >= SAME_SITUATION).nonzero()[0]
-        same = [n for n in alike if history[n].query.task_name == episode.query.task_name]
-        if same:
-            earlier = [history[n] for n in same]
-            other = overtakes(episode, earlier[-1]) and _settled(earlier, changed)
-            if other:
-                changed.add(episode.id)
-            found.append((int(same[-1]), place, other))
+        alike = (vectors[:place] @ vectors[place] >= SAME_SITUATION) & (
+            tasks[:place] == tasks[place]
+        )
+        (same,) = alike.nonzero()
+        if same.size:
+            earlier = [history[n] for n in same[-2:]]
+            stood = not changed[same].any() or _twice(earlier)
+            changed[place] = stood and overtakes(episode, earlier[-1])
+            found.append((int(same[-1]), place, bool(changed[place])))
     return found
 
 
-def _settled(same: Sequence[Episode], changed: Collection[str]) -> bool:
-    """Tell whether the latest answer stood: it was the first one, or given twice in a row.
+def _twice(latest: Sequence[Episode]) -> bool:
+    """Tell whether the latest two answers are one.
 
-    One alone may be a change as well, of a case that is like it and not like those it is the
-    latest of.
+    After a change, one answer alone may be a change as well, of a case that is like it and not like
+    those it is the latest of.
     """
-    if not any(one.id in changed for one in same):
-        return True
-    return len(same) > 1 and same[-1].outcome == same[-2].outcome
+    return len(latest) == 2 and latest[0].outcome == latest[1].outcome

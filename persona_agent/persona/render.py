@@ -2,14 +2,13 @@
 
 The text is deterministic. It holds up to four blocks, each behind a heading of its own: claims
 by section, outcome counts by task, past cases in key words, and examples. One item is one line,
-whatever it contains.
+whatever it contains. Claims of one scope stand together, below a line that names it once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from persona_agent.persona.statistics import recurs
 from persona_agent.schema import Claim, ContextPolicy, Persona, Section, TaskStatistics
 
 CHARACTERS_PER_TOKEN = 4
@@ -19,6 +18,10 @@ COUNTS_HEADING = "Outcomes so far"
 SKETCHES_HEADING = "Latest cases in key words"
 SKETCH_TOKENS = 90
 EXAMPLES_HEADING = "Telling examples"
+ITEM = "- "
+BELOW_SCOPE = "  - "
+"""Before a claim whose scope stands on a line above."""
+_ARTICLES = frozenset({"a", "an", "the"})
 
 
 def estimate_tokens(text: str) -> int:
@@ -48,8 +51,8 @@ def render(persona: Persona, *, max_tokens: int = 600) -> str:
     if policy != ContextPolicy.generic():
         shown = [claim for claim in persona.claims if policy.show_claims or claim.protected]
         chosen = _within(shown, left)
-        left -= sum(estimate_tokens(claim_line(claim)) for claim in chosen)
         blocks.extend(_section(section, chosen) for section in Section)
+        left -= sum(map(estimate_tokens, blocks))
     blocks.append(counts)
     if policy.show_sketches:
         blocks.append(_sketches(persona.statistics, min(left, SKETCH_TOKENS)))
@@ -65,36 +68,87 @@ def usefulness(claim: Claim) -> tuple[int, int, int]:
 
 
 def claim_line(claim: Claim) -> str:
-    """Return one claim as it is shown."""
-    seen = f" (seen {len(claim.evidence)}x)" if claim.origin == "learned" else " (user's own words)"
-    return f"- {one_line(claim.statement)}{seen}"
+    """Return one claim as it is shown by itself."""
+    return f"{ITEM}{one_line(claim.statement)}{_seen(claim)}"
+
+
+def claims_shown(claims: Iterable[Claim], text: str) -> list[Claim]:
+    """Return those of the claims that a text shows, each by itself or below its scope."""
+    alone: set[str] = set()
+    below: set[tuple[str, str]] = set()
+    scope = ""
+    for line in text.splitlines():
+        if line.startswith(BELOW_SCOPE):
+            below.add((scope, line))
+        else:
+            alone.add(line)
+            scope = _same_scope(line.removeprefix(ITEM))
+    return [
+        claim
+        for claim in claims
+        if claim_line(claim) in alone or (_same_scope(claim.scope), _line_below(claim)) in below
+    ]
+
+
+def _line_below(claim: Claim) -> str:
+    return f"{BELOW_SCOPE}{one_line(claim.text)}{_seen(claim)}"
+
+
+def _seen(claim: Claim) -> str:
+    if claim.origin == "user":
+        return " (user's own words)"
+    return f" (seen {len(claim.evidence)}x)"
+
+
+def _same_scope(scope: str) -> str:
+    """Return what scopes that say the same have in common: all but case, articles, a last stop."""
+    words = scope.casefold().rstrip(" .,;:").split()
+    return " ".join(word for word in words if word not in _ARTICLES)
 
 
 def _within(claims: Sequence[Claim], budget: int) -> list[Claim]:
     chosen: list[Claim] = []
+    scopes: set[tuple[Section, str]] = set()
     for claim in sorted(claims, key=usefulness, reverse=True):
-        cost = estimate_tokens(claim_line(claim) + "\n")
+        scope = (claim.section, _same_scope(claim.scope))
+        # The first claim of a scope moves below it with the second one.
+        line = f"{_line_below(claim)}{BELOW_SCOPE}" if scope in scopes else claim_line(claim)
+        cost = estimate_tokens(line + "\n")
         if all(claim.section is not other.section for other in chosen):
             cost += estimate_tokens(f"{claim.section.value}\n\n")
         if cost <= budget or claim.protected:
             chosen.append(claim)
             budget -= cost
+            if scope[1]:
+                scopes.add(scope)
     return chosen
 
 
 def _section(section: Section, claims: Sequence[Claim]) -> str:
-    lines = [claim_line(claim) for claim in claims if claim.section is section]
+    scopes: dict[str, list[Claim]] = {}
+    for claim in claims:
+        if claim.section is section:
+            scopes.setdefault(_same_scope(claim.scope) or claim.id, []).append(claim)
+    lines = [line for group in scopes.values() for line in _group(group)]
     return "\n".join([section.value.capitalize(), *lines]) if lines else ""
 
 
-def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 300) -> str:
-    """Return one line a task: ``- task (31): "comedy" 12, "action" 8; latest first: "action"``.
+def _group(claims: Sequence[Claim]) -> list[str]:
+    """Return the lines of claims of one scope."""
+    if len(claims) == 1:
+        return [claim_line(claims[0])]
+    return [f"{ITEM}{one_line(claims[0].scope)}:", *map(_line_below, claims)]
 
-    Where the budget is too small, rare outcomes are left out; ``(31)`` still counts them.
+
+def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 300) -> str:
+    """Return one line a task.
+
+    ``- task (31): "comedy" 12, "action" 8; latest first, from 2026-03-01 back: "action"``. What
+    does not recur, and rare outcomes where the budget is too small, are left out; ``(31)`` still
+    counts them.
     """
-    shown = [one for one in statistics if one.total and recurs(one)][
-        : max(1, max_tokens // LEAST_TOKENS)
-    ]
+    counted = [one for one in statistics if one.counts]
+    shown = counted[: max(1, max_tokens // LEAST_TOKENS)]
     lines = [_statistics_line(one, max_tokens // len(shown)) for one in shown]
     return "\n".join([COUNTS_HEADING, *lines]) if lines else ""
 
@@ -110,7 +164,8 @@ def _statistics_line(one: TaskStatistics, budget: int) -> str:
         numbers = f"; mean {one.mean:g}, median {one.median:g}, spread {one.spread:g}"
     counts = _fitting([f"{quoted(label)} {count}" for label, count in one.counts], budget * 2 // 3)
     latest = _fitting([quoted(label) for label in one.recent], budget // 3)
-    return f"- {one_line(one.task)} ({one.total}): {counts}{numbers}; latest first: {latest}"
+    day = f", from {one.latest_at.date().isoformat()} back" if one.latest_at else ""
+    return f"- {one_line(one.task)} ({one.total}): {counts}{numbers}; latest first{day}: {latest}"
 
 
 def _fitting(items: Sequence[str], budget: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from persona_agent.schema import Episode, TaskStatistics, task_kind
 
@@ -13,9 +13,14 @@ MOST_RECENT = 10
 LONGEST_LABEL = 90
 CHAT_TASK = "chat"
 
-FEW_OUTCOMES = 12
-RECURRING = 0.85
-"""Most different outcomes, as a share of all, for them to count as recurring."""
+OFFERED = 3
+"""Least cases in which an outcome was on offer for it to recur: described options are on offer
+once, or twice where a question comes again."""
+GIVEN = 2
+"""Least times that an answer which was picked from no list was given for it to recur."""
+USUAL = 0.5
+"""Least share of cases whose outcome recurs for a task to be counted. A list of the few that do
+would read as if they were the rule."""
 
 
 def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...]:
@@ -24,49 +29,74 @@ def outcome_statistics(episodes: Sequence[Episode]) -> tuple[TaskStatistics, ...
     Args:
         episodes: in time order; those without an outcome are passed over.
 
-    Long outcomes (described options) and answers of a chat are not counted: examples and claims
-    serve them better.
+    Counted are outcomes that recur, where most do; totals are of all. Described options that are
+    on offer once or twice say nothing by their number. Tasks with long outcomes and answers of a
+    chat are left out: examples and claims serve them better.
     """
-    by_task: dict[str, list[Episode]] = {}
-    for episode in episodes:
-        if episode.outcome is not None and episode.query.task != CHAT_TASK:
-            by_task.setdefault(episode.query.task_name, []).append(episode)
-    found = [_count(task, group) for task, group in by_task.items()]
+    found = [_count(task, group) for task, group in _by_task(episodes).items()]
     kept = [one for one in found if one is not None]
     return tuple(sorted(kept, key=lambda one: (-one.total, one.task)))
 
 
+def too_many(episodes: Sequence[Episode]) -> bool:
+    """Tell whether the most used task has more different outcomes than its counts would hold."""
+    groups = sorted(_by_task(episodes).items(), key=lambda item: (-len(item[1]), item[0]))
+    outcomes = next((_outcomes(group) for _, group in groups if not _long(_outcomes(group))), [])
+    return len(set(outcomes)) > MOST_LABELS
+
+
+def _by_task(episodes: Sequence[Episode]) -> dict[str, list[Episode]]:
+    found: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        if episode.outcome is not None and episode.query.task != CHAT_TASK:
+            found.setdefault(episode.query.task_name, []).append(episode)
+    return found
+
+
+def _outcomes(episodes: Sequence[Episode]) -> list[str]:
+    return [episode.outcome or "" for episode in episodes]
+
+
+def _long(outcomes: Sequence[str]) -> bool:
+    return sum(map(len, outcomes)) > LONGEST_LABEL * len(outcomes)
+
+
 def _count(task: str, episodes: Sequence[Episode]) -> TaskStatistics | None:
-    outcomes = [episode.outcome or "" for episode in episodes]
-    counts = Counter(outcomes)
-    if sum(map(len, outcomes)) > LONGEST_LABEL * len(outcomes):
+    outcomes = _outcomes(episodes)
+    if _long(outcomes):
         return None
-    kind = task_kind(tuple(counts))
+    given = Counter(outcomes)
+    kind = task_kind(tuple(given))
+    recurring = given if kind == "rating" else _recurring(episodes, given)
     numbers = [float(outcome) for outcome in outcomes] if kind == "rating" else []
     last_seen = {outcome: place for place, outcome in enumerate(outcomes)}
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], -last_seen[item[0]]))
+    ranked = sorted(recurring.items(), key=lambda item: (-item[1], -last_seen[item[0]]))
+    recent = [place for place in range(len(outcomes))[::-1] if outcomes[place] in recurring]
     return TaskStatistics(
         task=task,
         kind=kind,
         total=len(outcomes),
         counts=tuple(ranked[:MOST_LABELS]),
-        recent=tuple(reversed(outcomes[-MOST_RECENT:])),
+        recent=tuple(outcomes[place] for place in recent[:MOST_RECENT]),
+        latest_at=episodes[recent[0]].at if recent else None,
         mean=round(statistics.fmean(numbers), 2) if numbers else None,
         median=statistics.median(numbers) if numbers else None,
         spread=round(statistics.pstdev(numbers), 2) if numbers else None,
     )
 
 
-def recurs(one: TaskStatistics) -> bool:
-    """Tell whether outcomes of a task recur: a list of answers that came once each says nothing.
-
-    Few outcomes are given the benefit of the doubt. The labels that are kept are judged by how
-    often they themselves came: the list is cut, the total is not.
-    """
-    kept = sum(count for _, count in one.counts)
-    return one.total < FEW_OUTCOMES or len(one.counts) <= RECURRING * kept
-
-
-def uncounted(one: TaskStatistics) -> bool:
-    """Tell whether a task has more different outcomes than its counts hold."""
-    return one.total > sum(count for _, count in one.counts)
+def _recurring(episodes: Sequence[Episode], given: Mapping[str, int]) -> dict[str, int]:
+    """Return the outcomes that recur, each with how often it came; none where most do not."""
+    rare = {outcome for outcome, times in given.items() if times < OFFERED}
+    offered: Counter[str] = Counter()
+    if rare:  # lists of labels come again as a whole: each is gone through once
+        for options, times in Counter(episode.query.options for episode in episodes).items():
+            offered.update({option: times for option in options if option in rare})
+        free = (episode.outcome for episode in episodes if not episode.query.options)
+        rare -= {outcome for outcome, times in Counter(free).items() if times >= GIVEN}
+    found = {
+        outcome: times
+        for outcome, times in given.items()
+        if outcome not in rare or offered[outcome] >= OFFERED
+    }
+    return found if sum(found.values()) >= USUAL * len(episodes) else {}

@@ -6,13 +6,22 @@ cannot be mistyped into somebody else's id; ``episode_id`` and ``claim_id`` tran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.schema import Claim, EditOperation, Episode, Fact, Query, Section
+from persona_agent.schema import (
+    Claim,
+    EditOperation,
+    Episode,
+    Fact,
+    Query,
+    Section,
+    task_kind,
+)
 from persona_agent.schema.base import Record
 
 NOTHING = "(none)"
@@ -40,9 +49,12 @@ def resolve(reference: str, letter: str, ids: Sequence[str]) -> str | None:
     return None
 
 
-MOST_RIVALS = 3
-DESCRIBED = 12
-"""Least length of options that are described rather than named."""
+MOST_RIVALS = 4
+RIVALS_LENGTH = 360
+"""Characters for what was turned down in one case; longer options share them."""
+LABELS_COME = 3
+"""Cases that share their options from which on these are labels."""
+Labels = frozenset[str]
 
 
 class Case(Record):
@@ -71,36 +83,59 @@ class Case(Record):
         """Return the case on one line."""
         return f"{shorten(self.query, query_length)} -> {shorten(self.outcome, 300)}"
 
-    @property
-    def rivals(self) -> str:
+    def rivals(self, labels: Collection[Labels] = ()) -> str:
         """Return what was turned down, to go behind a line; "" where that says little.
 
-        Among a few described options it is half of the evidence; a fixed list of labels is not.
+        Among a few options it is half of the evidence; among the grades of a scale, a long list,
+        or ``labels`` that are the same in other cases it is not.
         """
         turned_down = [option for option in self.options if option != self.outcome]
-        if not 1 <= len(turned_down) <= MOST_RIVALS or min(map(len, self.options)) < DESCRIBED:
+        if not 1 <= len(turned_down) <= MOST_RIVALS or task_kind(self.options) == "rating":
             return ""
-        return f" (not: {'; '.join(shorten(option, 120) for option in turned_down)})"
+        if frozenset(self.options) in labels:
+            return ""
+        each = RIVALS_LENGTH // len(turned_down)
+        return f" (not: {'; '.join(shorten(option, each) for option in turned_down)})"
 
     @property
     def head(self) -> str:
         """Return the day and the task, to go before a line; "" where neither is known."""
-        parts = [self.date, f"({self.task})" if self.task else ""]
-        return "".join(f"{part} " for part in parts if part)
+        return _head(self.date, self.task)
 
-    def whole(self, *, query_length: int = 400) -> str:
+    def whole(self, *, query_length: int = 400, labels: Collection[Labels] = ()) -> str:
         """Return the case on one line with its day, its task and what was turned down."""
-        return f"{self.head}{self.line(query_length=query_length)}{self.rivals}"
+        return f"{self.head}{self.line(query_length=query_length)}{self.rivals(labels)}"
 
 
-def cases_text(cases: Sequence[Case], *, letter: str = "", query_length: int = 400) -> str:
-    """Return one line a case, numbered behind a letter where one is given."""
+def _head(date: str, task: str) -> str:
+    parts = [date, f"({task})" if task else ""]
+    return "".join(f"{part} " for part in parts if part)
+
+
+def labels_in(cases: Sequence[Case]) -> set[Labels]:
+    """Return the options that come with case after case."""
+    lists = Counter(frozenset(case.options) for case in cases)
+    return {options for options, times in lists.items() if times >= LABELS_COME}
+
+
+def cases_text(
+    cases: Sequence[Case],
+    *,
+    letter: str = "",
+    query_length: int = 400,
+    offered: Sequence[str] = (),
+) -> str:
+    """Return one line a case, numbered behind a letter where one is given.
+
+    ``offered`` are options that are shown anyway, and need no showing as turned down.
+    """
     if not cases:
         return NOTHING
+    labels = labels_in(cases) | {frozenset(offered)}
     lines = []
     for number, case in enumerate(cases, 1):
         mark = f"[{letter}{number}] " if letter else "- "
-        lines.append(f"{mark}{case.whole(query_length=query_length)}")
+        lines.append(f"{mark}{case.whole(query_length=query_length, labels=labels)}")
     return "\n".join(lines)
 
 
@@ -108,18 +143,22 @@ def cases_text(cases: Sequence[Case], *, letter: str = "", query_length: int = 4
 
 
 class DecideInputs(PromptInputs):
-    """A query with options, the rendered persona, and the recalled cases, best first."""
+    """A query with options, the rendered persona, and the recalled cases, best first.
+
+    ``date`` is the day of the query, which tells how long ago the cases were; "" where not known.
+    """
 
     query: Query
     persona: str = ""
     recalled: tuple[Case, ...] = ()
+    date: str = ""
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
             "persona": self.persona or NOTHING,
-            "recalled": cases_text(self.recalled),
-            "query": self.query.text,
+            "recalled": cases_text(self.recalled, offered=self.query.options),
+            "query": f"{_head(self.date, self.query.task)}{self.query.text}",
             "options": numbered(self.query.options),
         }
 
@@ -238,7 +277,7 @@ class CritiqueInputs(PromptInputs):
             "claims": _claims(self.claims),
             "unused": "\n".join(f"- {shorten(one.statement, 600)}" for one in self.unused)
             or NOTHING,
-            "similar": cases_text(self.similar),
+            "similar": cases_text(self.similar, offered=self.failure.case.options),
             "query": self.failure.case.query,
             "options": numbered(self.failure.case.options) or NOTHING,
             "answer": self.failure.answer or "(no answer)",
@@ -289,18 +328,20 @@ class ProposeInputs(PromptInputs):
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder. Failures come first in the E numbering."""
+        failures = [failure.case for failure in self.failures]
+        labels = labels_in([*failures, *self.correct, *self.history])
         failed = []
         for number, failure in enumerate(self.failures, 1):
             failed.append(
                 f"[E{number}] {failure.case.head}{shorten(failure.case.query, 400)}\n"
                 f"  answered: {shorten(failure.answer, 200)}\n"
-                f"  the user: {shorten(failure.case.outcome, 200)}{failure.case.rivals}\n"
+                f"  the user: {shorten(failure.case.outcome, 200)}{failure.case.rivals(labels)}\n"
                 f"  critique: {shorten(failure.critique, 600) or NOTHING}"
             )
         first = len(self.failures) + 1
-        kept = [f"[E{n}] {case.whole()}" for n, case in enumerate(self.correct, first)]
+        kept = [f"[E{n}] {case.whole(labels=labels)}" for n, case in enumerate(self.correct, first)]
         first += len(self.correct)
-        past = [f"[E{n}] {case.whole()}" for n, case in enumerate(self.history, first)]
+        past = [f"[E{n}] {case.whole(labels=labels)}" for n, case in enumerate(self.history, first)]
         return {
             "claims": _claims(self.claims),
             "failures": "\n".join(failed) or NOTHING,

@@ -1,6 +1,7 @@
 """The words of the project as data: episode, fact, claim, persona, edit, revision, usage."""
 
 from persona_agent.schema.episode import (
+    SIMULATED,
     Episode,
     EpisodeId,
     Feedback,
@@ -38,6 +39,7 @@ from persona_agent.schema.usage import Usage
 __all__ = [
     "FINAL",
     "SAID",
+    "SIMULATED",
     "Alternative",
     "Claim",
     "ContextPolicy",

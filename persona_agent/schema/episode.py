@@ -40,6 +40,9 @@ EpisodeId = Annotated[
 Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_clean)]
 JsonScalar = str | int | float | bool
 
+SIMULATED = "persona_agent:simulated"
+"""Key of the metadata of what was invented and is nobody's evidence; no store takes it."""
+
 TaskKind = Literal["choice", "rating", "text"]
 
 
@@ -61,6 +64,10 @@ def _is_number(option: str) -> bool:
         return math.isfinite(float(option))
     except ValueError:
         return False
+
+
+DESCRIBED = 12
+"""Least length of options that are described rather than named."""
 
 
 class Query(Record):
@@ -90,6 +97,11 @@ class Query(Record):
         return task_kind(self.options)
 
     @property
+    def described(self) -> bool:
+        """Whether the options are described for this one query, and say nothing of another."""
+        return self.kind == "choice" and min(map(len, self.options)) >= DESCRIBED
+
+    @property
     def task_name(self) -> str:
         """The task, or its kind where no task was named."""
         return self.task or self.kind
@@ -107,7 +119,8 @@ class Episode(Record):
     """One stored interaction.
 
     ``outcome`` is what the user really chose, wrote or corrected the response to; ``None`` until
-    it is known. For a query with options it is the full text of one option.
+    it is known. For a query with options it is the full text of one option. ``metadata`` is the
+    host's own, less the key :data:`SIMULATED`.
     """
 
     id: EpisodeId = Field(default_factory=new_id)

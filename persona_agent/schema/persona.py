@@ -68,9 +68,10 @@ class Demonstration(Record):
 
 
 class TaskStatistics(Record):
-    """Counts of the outcomes of one task.
+    """Counts of the outcomes of one task that recur, if most do; ``total`` is of all of them.
 
-    ``counts`` holds the most frequent outcomes first; ``recent`` the last outcomes, newest first.
+    ``counts`` holds the most frequent outcomes first; ``recent`` the last ones, newest first, and
+    ``latest_at`` is the moment of the newest.
     For ratings ``mean``, ``median`` and ``spread`` (standard deviation) are set. ``sketches``
     holds key words and outcome of the latest cases, newest first, where a policy shows them.
     """
@@ -80,6 +81,7 @@ class TaskStatistics(Record):
     total: int = Field(ge=0)
     counts: tuple[tuple[str, int], ...] = ()
     recent: tuple[str, ...] = ()
+    latest_at: AwareDatetime | None = None
     mean: float | None = None
     median: float | None = None
     spread: float | None = None

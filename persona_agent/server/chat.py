@@ -7,10 +7,13 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as RequestScope
 
 from persona_agent.server.access import USER_HEADER, Caller, Requires, authorize, bearer
-from persona_agent.server.errors import ApiError
+from persona_agent.server.errors import ApiError, Json
 from persona_agent.server.keys import Scope
 from persona_agent.server.request import read_chat
 from persona_agent.server.services import Services, services_of
@@ -69,13 +72,28 @@ async def chat_completions(request: Request) -> Response:
     services.rates.take(asked.person.id)
     turn = request.state.turn = ServedTurn(services, asked)
     if not asked.streaming:
-        return JSONResponse(await turn.complete())
+        return Json(await turn.complete())
     events = turn.stream()
     first = await anext(events)  # what fails before the first piece is an ordinary error
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
     return StreamingResponse(
         _joined(first, events), media_type="text/event-stream", headers=headers
     )
+
+
+class PlainRoute(Route):
+    """A route of Starlette's that is named to whoever counts requests, as FastAPI's are."""
+
+    async def handle(self, scope: RequestScope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        scope["route"] = self
+        await super().handle(scope, receive, send)
+
+
+SERVED = PlainRoute("/v1/chat/completions", chat_completions, methods=["POST"])
+"""The endpoint as it is served: FastAPI's own way to one (dependencies, exit stacks, routes in
+routes) costs a tenth of a millisecond a turn, and this one uses none of it. The route above
+describes it."""
 
 
 @router.get("/v1/models", summary="The model that answers")

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import logging
 import time
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -94,24 +95,22 @@ class Edge:
         self._services.metrics.count(
             "requests_total", method=method, route=path, status=str(status or 499)
         )
-        state = request.state
+        state: dict[str, Any] = request.scope["state"]
+        level = logging.ERROR if "failure" in state else logging.INFO
         fields: dict[str, Any] = {
-            "request": state.id,
+            "request": state["id"],
             "method": method,
             "route": path,
             "status": status or 499,
             "seconds": round(seconds, 4),
         }
-        person = getattr(state, "person", None)
-        if person is not None:
+        if (person := state.get("person")) is not None:
             fields["user"] = person.id if self._services.config.log_text else pseudonym(person.id)
-        if (turn := getattr(state, "turn", None)) is not None and turn.id:
+        if (turn := state.get("turn")) is not None and turn.id:
             fields["turn"] = turn.id
-        if problem := getattr(state, "problem", None):
+        if problem := state.get("problem"):
             fields["problem"] = problem
-        failure = getattr(state, "failure", None)
-        level = logging.ERROR if failure is not None else logging.INFO
-        logger.log(level, "request", extra={"fields": fields}, exc_info=failure)
+        logger.log(level, "request", extra={"fields": fields}, exc_info=state.get("failure"))
 
 
 def _from_here(request: Request) -> bool:
@@ -120,13 +119,17 @@ def _from_here(request: Request) -> bool:
     A page in a browser can send to this machine, and can have its own name lead here; but then
     its origin, or the host that it names, is not ours.
     """
-    origin = request.headers.get("origin")
+    headers = request.headers
+    origin = headers.get("origin")
+    return _is_here(f"//{headers.get('host', '')}") and (origin is None or _is_here(origin))
+
+
+@lru_cache(maxsize=256)
+def _is_here(address: str) -> bool:
     try:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        page = urlsplit(origin).hostname if origin is not None else host
+        return urlsplit(address).hostname in _LOOPBACK_NAMES
     except ValueError:
         return False
-    return host in _LOOPBACK_NAMES and page in _LOOPBACK_NAMES
 
 
 _METHODS = frozenset({"GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS"})

@@ -9,7 +9,8 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from persona_agent.errors import (
@@ -27,6 +28,16 @@ from persona_agent.errors import (
 from persona_agent.llm.relay import UpstreamError
 
 INVALID = "invalid_request_error"
+
+
+class Json(Response):
+    """A JSON object as a response."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return to_json(content, inf_nan_mode="null")
 
 
 @dataclass

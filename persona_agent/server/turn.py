@@ -7,9 +7,10 @@ import json
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from typing import Any
 
 from persona_agent.agent.proxy import ProxyTurn
-from persona_agent.agent.traces import RecalledTrace, Trace
+from persona_agent.agent.traces import Trace
 from persona_agent.llm import Ledger, account, limit
 from persona_agent.llm.relay import Body, Gathered
 from persona_agent.schema import Usage
@@ -160,6 +161,11 @@ class ServedTurn:
             self._services.tracer.add(self._trace(self._turn, error))
 
     def _trace(self, turn: ProxyTurn, error: str) -> Trace:
+        # As plain values: pydantic makes records of them in one go.
+        recalled: Any = tuple(
+            {"episode_id": one.episode.id, "score": one.score, "similarity": one.similarity}
+            for one in turn.recalled
+        )
         return Trace(
             id=turn.episode_id,
             user_id=turn.user,
@@ -169,10 +175,7 @@ class ServedTurn:
             streamed=self._request.streaming,
             persona_version=turn.persona_version,
             claims=turn.claims,
-            recalled=tuple(
-                RecalledTrace(episode_id=one.episode.id, score=one.score, similarity=one.similarity)
-                for one in turn.recalled
-            ),
+            recalled=recalled,
             tools_offered=self._request.tools,
             tools_called=tuple(self._gathered.tools.values()),
             usage=self._usage,
@@ -183,6 +186,7 @@ class ServedTurn:
 
 
 def _event(body: Body) -> bytes:
+    # In ASCII: there are clients to whom more than line feeds ends a line.
     return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
 
 

@@ -119,6 +119,7 @@ class _EpisodeStoreMachine(RuleBasedStateMachine):
         limit=st.integers(0, 9),
         blend=_blends,
         day=st.none() | st.integers(0, 7),
+        first=st.none() | st.integers(0, 7),
         task=st.none() | st.sampled_from([*_TASKS, "choice"]),
         with_outcome=st.booleans(),
         where=st.just({}) | st.fixed_dictionaries({"tag": _tags}),
@@ -130,15 +131,19 @@ class _EpisodeStoreMachine(RuleBasedStateMachine):
         limit: int,
         blend: RecallBlend,
         day: int | None,
+        first: int | None,
         task: str | None,
         with_outcome: bool,
         where: dict[str, str | int],
     ) -> None:
-        before = None if day is None else START + timedelta(days=day)
+        before, since = (
+            None if one is None else START + timedelta(days=one) for one in (day, first)
+        )
 
         def selected(episode: Episode) -> bool:
             return (
                 (before is None or episode.at < before)
+                and (since is None or episode.at >= since)
                 and (task is None or episode.query.task_name == task)
                 and (not with_outcome or episode.outcome is not None)
                 and all(repr(episode.metadata[key]) == repr(value) for key, value in where.items())
@@ -154,6 +159,7 @@ class _EpisodeStoreMachine(RuleBasedStateMachine):
             limit=limit,
             blend=blend,
             before=before,
+            since=since,
             task=task,
             with_outcome=with_outcome,
             where=where,
@@ -163,7 +169,12 @@ class _EpisodeStoreMachine(RuleBasedStateMachine):
         chosen = [episode for episode, _ in mine.values() if selected(episode)]
         if not where:
             latest = self.store.timeline(
-                user, before=before, task=task, with_outcome=with_outcome, limit=limit
+                user,
+                before=before,
+                since=since,
+                task=task,
+                with_outcome=with_outcome,
+                limit=limit,
             )
             assert latest == _in_time(chosen)[max(len(chosen) - limit, 0) :]
 

@@ -31,7 +31,7 @@ class ReadingConformance:
         assert store.timeline("") == []
 
     def test_timeline_is_in_time_order_and_filtered(self, store: EpisodeStore) -> None:
-        """Ties by id; ``before`` is strict; ``limit`` keeps the latest."""
+        """Ties by id; ``before`` is strict, ``since`` is not; ``limit`` keeps the latest."""
         episodes = [
             make_episode("b", day=1, outcome="a"),
             make_episode("c", day=0, task="t"),
@@ -43,6 +43,10 @@ class ReadingConformance:
         assert ids(store.timeline("ann", limit=2)) == ["b", "d"]
         assert store.timeline("ann", limit=0) == []
         assert ids(store.timeline("ann", before=START + timedelta(days=2))) == ["c", "a", "b"]
+        second, third = START + timedelta(days=1), START + timedelta(days=2)
+        assert ids(store.timeline("ann", since=second)) == ["a", "b", "d"]
+        assert ids(store.timeline("ann", since=second, before=third, limit=1)) == ["b"]
+        assert store.timeline("ann", since=third, before=second) == []
         assert ids(store.timeline("ann", task="t")) == ["c", "d"]
         assert ids(store.timeline("ann", task="choice", with_outcome=True)) == ["b"]
         east = datetime(2024, 1, 2, 5, tzinfo=UTC).astimezone()
@@ -88,7 +92,7 @@ class ReadingConformance:
         np.testing.assert_allclose(past[0].score, 1.25)
 
     def test_recall_filters(self, store: EpisodeStore) -> None:
-        """``before``, ``task``, ``with_outcome`` and ``where`` all hold at once, exactly."""
+        """``before``, ``since``, ``task``, ``with_outcome``, ``where`` hold at once, exactly."""
         episodes = [
             make_episode("e0", outcome="a", task="t", n=1, s="x"),
             make_episode("e1", day=1, task="t", n=True, s="x"),
@@ -108,6 +112,9 @@ class ReadingConformance:
         assert found(task="t", with_outcome=True) == ["e0", "e3"]
         assert found(task="t", with_outcome=True, before=START + timedelta(days=3)) == ["e0"]
         assert found(before=START) == []
+        second = START + timedelta(days=1)
+        assert found(since=second) == ["e1", "e2", "e3"]
+        assert found(since=second, before=START + timedelta(days=3), task="t") == ["e1"]
         assert store.recall("ann", POOL[4], limit=0) == []
         assert store.recall("nobody", POOL[4], limit=9) == []
 

@@ -95,8 +95,9 @@ async def test_statements_in_a_chat_count_as_well(agent: PersonaAgent) -> None:
     assert len((await agent.persona("ana")).claims) == AFTER
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["", "from another event loop"])
 async def test_what_is_being_written_of_who_is_forgotten_is_forgotten_too(
-    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+    agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
 ) -> None:
     put, begun = agent.memory.personas.put, Event()
 
@@ -109,7 +110,10 @@ async def test_what_is_being_written_of_who_is_forgotten_is_forgotten_too(
     for number in range(AFTER):
         await agent.chat("ana", f"I never eat supper number {number}.")
     await asyncio.to_thread(begun.wait)
-    await agent.forget("ana")
+    if elsewhere:
+        await asyncio.to_thread(agent.forget_sync, "ana")
+    else:
+        await agent.forget("ana")
     await asyncio.sleep(0.4)
     assert not await agent.history("ana")
 

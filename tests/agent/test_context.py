@@ -70,6 +70,27 @@ def test_a_question_from_before_the_change_sees_the_taste_of_its_time(asked_on: 
     context = built(["tea"] * 5 + ["milk"] * 3, policy, before=day(asked_on))
     assert len(context.recalled) == asked_on
     assert {one.episode.outcome for one in context.recalled} == {"tea"}
+    assert context.date == day(asked_on).date().isoformat()
+
+
+def test_old_cases_take_no_place_of_later_ones_however_near_they_are() -> None:
+    places = ["harbour"] * 250 + ["attic mice", "meadow cows", "old friends"]
+    episodes = [
+        Episode(
+            id=f"e{n}",
+            user_id="ann",
+            query=Query(text=f"evening drink, {place}", task="drinks"),
+            outcome=f"cup {n}",
+            at=day(n),
+        )
+        for n, place in enumerate(places)
+    ]
+    store = InMemoryEpisodeStore()
+    store.add(episodes, EMBEDDER.embed([one.query.text for one in episodes]))
+    persona = Persona(user_id="ann", policy=ContextPolicy(since=day(250)))
+    asked = Query(text="evening drink, harbour", task="drinks")
+    found = ContextBuilder(store, EMBEDDER, persona_tokens=600).build(persona, asked).recalled
+    assert {one.episode.id for one in found} == {"e250", "e251", "e252"}
 
 
 # --- room for few claims ------------------------------------------------------------------------
@@ -98,11 +119,12 @@ IN_SHORT = ContextPolicy(recalled=1, show_sketches=True)
 
 
 def test_other_cases_than_the_recalled_one_are_shown_in_key_words() -> None:
-    context = built(["tea", "milk"], IN_SHORT, asked="evening drink, kitchen 1")
+    context = built(["tea", "milk", "tea"], IN_SHORT, asked="evening drink, kitchen 1")
     (recalled,) = context.recalled
     assert recalled.episode.outcome == "milk"
-    assert f'{SKETCHES_HEADING}\n- "tea": evening drink harbour' in context.persona_text
-    assert SKETCHES_HEADING not in built(["tea", "milk"], ContextPolicy()).persona_text
+    block = f'{SKETCHES_HEADING}\n- "tea": evening drink attic; evening drink harbour'
+    assert context.persona_text.endswith(block)
+    assert SKETCHES_HEADING not in built(["tea", "tea"], ContextPolicy()).persona_text
 
 
 def test_nothing_is_shown_in_key_words_where_outcomes_are_too_many_to_be_counted() -> None:

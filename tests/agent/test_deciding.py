@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def test_the_policy_decides_what_the_model_sees(tmp_path: Path) -> None:
     (_, inputs) = model.requests[0]
     assert isinstance(inputs, DecideInputs)
     assert (inputs.persona, inputs.recalled) == ("", ())
+    assert datetime.now(UTC) - datetime.fromisoformat(f"{inputs.date}T00:00Z") < timedelta(days=2)
 
 
 def test_two_answers_to_one_question_are_equal(agent: PersonaAgent) -> None:

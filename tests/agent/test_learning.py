@@ -117,6 +117,13 @@ def test_runs_that_end_early_are_of_the_same_day(tmp_path: Path) -> None:
             with pytest.raises(BudgetExceededError, match=message):
                 agent.optimize_sync("ana")
         assert agent.model.usage(user_id="ana").calls == 5
+    with opened(tmp_path, user_daily_calls=5) as agent:  # also after a restart
+        with pytest.raises(BudgetExceededError, match="24 hours"):
+            agent.optimize_sync("ana")
+        assert agent.model.usage(user_id="ana").calls == 0
+        agent.forget_sync("ana")
+        day = datetime.now(UTC) - timedelta(days=1)
+        assert agent.memory.personas.expenses("ana", day) == []
 
 
 def test_what_the_user_asks_meanwhile_is_no_part_of_an_optimization(agent: PersonaAgent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,9 +43,18 @@ class Sample:
         finally:
             self.closed += 1
 
+    async def wait(self) -> AsyncIterator[int]:
+        """Wait for something that does not come before somebody presses Ctrl-C."""
+        try:
+            asyncio.get_running_loop().call_later(0.05, interrupt)
+            yield await asyncio.sleep(60, 1)
+        finally:
+            self.closed += 1
+
     add_sync = blocking(add)
     where_sync = blocking(where)
     count_sync = blocking_iterator(count)
+    wait_sync = blocking_iterator(wait)
 
 
 @pytest.fixture
@@ -89,6 +99,34 @@ def test_an_error_passes_through(sample: Sample) -> None:
         for number in sample.count_sync(9, fail_at=2):
             found.append(number)
     assert found == [0, 1]
+    assert sample.closed == 1
+
+
+def interrupt() -> None:
+    """Press Ctrl-C, which wakes the main thread."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def test_a_caller_that_is_interrupted_ends_the_work(sample: Sample) -> None:
+    ended: list[bool] = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_later(0.05, interrupt)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        sample._background.run(work())
+    assert ended == [True]
+    assert sample.add_sync(1) == 3, "the loop goes on"
+
+
+def test_an_iterator_that_is_interrupted_is_closed(sample: Sample) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        list(sample.wait_sync())
     assert sample.closed == 1
 
 

@@ -21,11 +21,6 @@ from persona_agent.testing import ScriptedModel
 USERS = tuple(f"user{number}" for number in range(8))
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, embedder="hash")
-
-
 async def talk(settings: Settings, message: str, users: tuple[str, ...] = USERS) -> list[str]:
     """Have each user say something; return the first words of what each was shown with it."""
     model = ScriptedModel(chat=lambda messages, tools: "ok " + "long " * 500)

@@ -2,13 +2,14 @@ import importlib.util
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from persona_agent.agent import ChatTurn, Decision, PersonaAgent
+from persona_agent.agent.learning_calls import Optimized
 from persona_agent.cli.ui import _settings
 from persona_agent.errors import BudgetExceededError, ModelCallError
 from persona_agent.schema import Edit, EditOperation, GateResult, Revision, TermMeans, Usage
@@ -180,6 +181,24 @@ def test_optimize_all_goes_on_after_one_who_fails(
     assert "ana: left as it was" in cli("optimize", "--all").stdout
 
 
+def test_optimize_all_interrupted_shows_what_is_done(
+    cli: Cli, agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("ana", "ben"):
+        agent.record_sync(user, "tea?", "yes")
+
+    def some(self: PersonaAgent, users: list[str]) -> Iterator[Optimized]:
+        yield Optimized(user_id="ana", revision=revision("ana"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PersonaAgent, "optimize_all_sync", some)
+    result = cli("optimize", "--all")
+    assert result.returncode == 130
+    assert result.stdout.startswith("ana: taken up, not judged\n")
+    assert "interrupted after 1 of 2 users" in result.stderr
+    assert json.loads(cli("optimize", "--all", "--json").stdout)["errors"] == {}
+
+
 def test_optimize_names_an_unknown_user(cli: Cli, ana: PersonaAgent) -> None:
     result = cli("optimize", "--user", "bob")
     assert result.returncode == 2
@@ -197,9 +216,30 @@ def test_import_tells_what_was_new(cli: Cli, tmp_path: Path) -> None:
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     assert cli("import", str(path)).stdout == "6 new interactions of 2 users\n"
     again = cli("import", str(path), "--json")
-    assert json.loads(again.stdout) == {"read": 6, "new": 0, "users": ["ana", "ben"]}
+    assert json.loads(again.stdout) == {
+        "read": 6, "new": 0, "outcomes": 0, "users": ["ana", "ben"],
+    }  # fmt: skip
     missing = cli("import", str(tmp_path / "none.jsonl"))
     assert missing.returncode == 2
+
+
+def test_import_takes_outcomes_that_come_later(
+    cli: Cli, agent: PersonaAgent, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    row = {"user": "ana", "id": "one", "query": "tea?"}
+
+    def told(**more: str) -> CompletedProcess[str]:
+        path.write_text(json.dumps(row | more), encoding="utf-8")
+        return cli("import", str(path))
+
+    assert told().stdout == "1 new interaction of 1 user\n"
+    later = "0 new interactions of 1 user; 1 outcome of earlier ones; 1 was there already\n"
+    assert told(outcome="yes").stdout == later
+    other = told(outcome="no")
+    assert other.stdout == "0 new interactions of 1 user; 1 was there already\n"
+    assert other.stderr == "1 have another outcome than the one that is stored, which stays\n"
+    assert [one.outcome for one in agent.memory.episodes.timeline("ana")] == ["yes"]
 
 
 def test_ui_without_streamlit_has_the_install_line(
@@ -231,6 +271,7 @@ def test_ui_runs_streamlit_on_the_app_with_the_settings(
     assert Path(command[4]).name == "app.py"
     assert command[command.index("--server.port") + 1] == "9000"
     assert command[command.index("--server.address") + 1] == "127.0.0.1"
+    assert command[command.index("--server.showEmailPrompt") + 1] == "false", "it would wait for it"
     assert command[-2:] == ["--", "--visitors"]
     assert environment["PERSONA_AGENT_DATA_DIR"] == "here"
 

@@ -44,7 +44,7 @@ def test_a_hostile_name_of_a_file(
     missing = cli("import", f"./missing{name}", "--user", "ana")
     moved = cli("memory", "import", shown)
 
-    assert good.returncode == 0 and "1 new interactions" in good.stdout
+    assert good.returncode == 0 and "1 new interaction " in good.stdout
     assert (wrong.returncode, missing.returncode, moved.returncode) == (2, 2, 2)
     for result in (good, wrong, missing, moved):
         assert not any(sign in result.stdout + result.stderr for sign in DRIVES)

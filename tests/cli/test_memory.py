@@ -91,7 +91,9 @@ def test_forgetting_asks_first(cli: Cli, folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.stdin", Terminal("ana\n"))
     done = cli("memory", "forget", "--user", "ana")
     assert done.stdout == "forgotten: 4 episodes, 2 personas\n"
-    assert b"town" not in b"".join(path.read_bytes() for path in folder.iterdir())
+    assert b"town" not in b"".join(
+        path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    )
 
 
 def test_forgetting_for_programs(cli: Cli, folder: Path) -> None:

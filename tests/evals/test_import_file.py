@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -32,6 +33,11 @@ EPISODE = Episode(
     outcome="tea",
     at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
 )
+MARKED = {
+    "user_id": "ada",
+    "query": {"text": "Tea or coffee?"},
+    "metadata": {"persona_agent:simulated": True},
+}
 HEADING = "user,query,outcome,options,at,task,id\n"
 
 
@@ -65,6 +71,32 @@ def test_the_least_that_is_needed(write: Write) -> None:
     assert (before - first.at).total_seconds() < 1
 
 
+def test_a_file_may_hold_one_record_a_user(write: Write) -> None:
+    ada = {"user_id": "ada", "interactions": [{"query": "a"}, {"query": "b", "user": "cleo"}]}
+    bob = {"user_id": "bob", "interactions": [{"query": "a"}]}
+    found = read_interactions(write([ada, bob, {"query": "c"}]), "dan")
+    assert [one.user_id for one in found] == ["ada", "cleo", "bob", "dan"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (gzip.compress(b"[]", mtime=0), "packed with gzip"),
+        ("[]".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (b"PK\x03\x04\xff", "save it as CSV"),
+        ("caf\u00e9".encode("latin-1"), r"\(byte 3\): save it as UTF-8"),
+    ],
+    ids=["gzip", "UTF-16", "ZIP", "Latin-1"],
+)
+def test_a_file_in_another_encoding_is_told_what_to_do(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        read_interactions(path)
+
+
 def test_importing_again_gives_the_same_ids(write: Write) -> None:
     path = write([{"query": "a"}, {"query": "a"}, {"query": "b"}])
     ids = [one.id for one in read_interactions(path, "ada")]
@@ -89,7 +121,9 @@ def test_a_record_may_name_its_own_user(write: Write) -> None:
         ([ROW, 5], "a.json", ["record 2", "a number"]),
         ([{"query": "a"}], "a.json", ["record 1", "'user' is missing"]),
         ([{"user": "a"}], "a.json", ["record 1", "'query' is missing"]),
-        ([{**ROW, "query": ""}], "a.json", ["record 1", "'text'"]),
+        ([{**ROW, "query": ""}], "a.json", ["record 1", "'query' is blank"]),
+        ([{**ROW, "query": " \n"}], "a.json", ["record 1", "'query' is blank"]),
+        ([{**ROW, "query": None}], "a.json", ["record 1", "'query' is null"]),
         ([{**ROW, "outcome": "milk"}], "a.json", ["record 1", "'milk' is not one of the options"]),
         ([{**ROW, "outcom": "tea"}], "a.json", ["unknown field 'outcom'", "known: user, query"]),
         ([{**ROW, "options": 3}], "a.json", ["'options'", "a number"]),
@@ -99,10 +133,12 @@ def test_a_record_may_name_its_own_user(write: Write) -> None:
         ([{**ROW, "user": "a\nb"}], "a.json", ["'user_id'", "line breaks"]),
         ([ROW, ROW], "a.json", ["record 2", "'e1' has occurred before"]),
         ([{"user_id": "a", "query": {"text": ""}}], "a.json", ["record 1", "query.text"]),
+        ([MARKED], "a.json", ["record 1", "use another key"]),
         (HEADING + "ada,a,b,c,d,e,f,g\n", "a.csv", ["line 2", "more cells than columns"]),
         (HEADING + "\nada,q,tea,[tea,,,\n", "a.csv", ["line 3", "'options'", "JSON list"]),
         (HEADING + 'ada,"q\n', "a.csv", ["not valid CSV"]),
         ([{"user_id": "a", "interactions": [{"query": ""}]}], "a.json", ["interaction 1"]),
+        ([{"user_id": "a", "profile": [], "query": []}], "a.json", ["record 1", "eval lamp"]),
     ],
 )
 def test_bad_files_are_named(write: Write, content: Any, name: str, told: list[str]) -> None:

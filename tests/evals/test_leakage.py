@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -21,6 +22,7 @@ from persona_agent.testing import HashEmbedder
 
 CANARY = "zanzibarcanary"
 LABELS = ("tea", "coffee", "juice", CANARY)
+TURNED_DOWN = re.compile(r" \(not: [^()]*\)")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL_ARMS = (
     "icl",
@@ -44,7 +46,8 @@ class Eavesdropper(OfflineModel):
 
     async def ask(self, prompt: Prompt[InputT, OutputT], inputs: InputT) -> OutputT:
         sent = "\n".join(message.content for message in prompt.render(inputs))
-        self.heard.append(sent.replace(f"4. {CANARY}", ""))  # it is an option of every query
+        # It is an option of every query, and was left in all past ones.
+        self.heard.append(TURNED_DOWN.sub("", sent.replace(f"4. {CANARY}", "")))
         return await super().ask(prompt, inputs)
 
 

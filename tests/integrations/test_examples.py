@@ -73,7 +73,7 @@ async def main() -> None:
             mock_response="A tomato soup.",  # leave this out to ask the model
         )
         print(reply.choices[0].message.content)
-        print([episode.response for episode in await agent.episodes("ana")])
+        print((await agent.episodes("ana"))[-1].response)
 
 
 asyncio.run(main())
@@ -86,7 +86,7 @@ asyncio.run(main())
     [
         (LANGGRAPH, ["tomato soup", "goes to the gym on Mondays"]),
         (MCP, ["'recall', 'remember', 'read_persona', 'give_feedback', 'optimize'", "-> a tomato"]),
-        (PLAIN, ["A tomato soup.", "[None, 'A tomato soup.']"]),
+        (PLAIN, ["A tomato soup.\nA tomato soup.\n"]),
     ],
     ids=["langgraph", "mcp", "plain"],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -313,3 +314,16 @@ def test_an_agent_goes_on_with_its_own_places_too(
         assert again.memory.episodes.users() == []
     assert not (tmp_path / "forgetting").exists()
     assert holding(tmp_path, MARK.encode()) == []
+
+
+def test_a_file_system_without_locks_is_no_other_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(OSError, match="No locks"):
+        hold(tmp_path / "note")

@@ -88,6 +88,11 @@ def test_an_interrupted_import_is_run_again(memory: Memory, tmp_path: Path) -> N
         ('{"kind": "secret"}', "line 2 is not.*episode"),
         ('{"user_id": "x"}', "line 2 is not"),
         ('{"kind": "episode", "user_id": "x"}', "line 2: query: Field required"),
+        (
+            '{"kind": "episode", "user_id": "x", "query": {"text": "q"}, '
+            '"metadata": {"persona_agent:simulated": true}}',
+            "line 2: .*use another key",
+        ),
         ('{"kind": "user", "user_id": "x", "format": 9}', "line 2: format 9.*upgrade"),
     ],
 )

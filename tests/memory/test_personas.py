@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from persona_agent.errors import (
 from persona_agent.memory import persona_cache
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.protocols import PersonaStore
-from persona_agent.schema import Claim, Persona, Revision, Section
+from persona_agent.schema import Claim, Persona, Revision, Section, Usage
 
 
 @pytest.fixture
@@ -52,6 +53,22 @@ def test_versions_are_kept_in_order(store: PersonaStore) -> None:
     for user, version in (("ann", "v9"), ("bob", "z-first")):
         with pytest.raises(NotFoundError, match="no persona version"):
             store.get(user, version)
+
+
+def test_what_was_used_is_noted_for_as_long_as_it_counts(store: PersonaStore) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    for number, calls in enumerate((3, 5, 7)):
+        at = noon + number * hour
+        store.add_expense("ann", at, Usage(calls=calls), drop_before=at - hour)
+    store.add_expense("bob", noon, Usage(calls=1), drop_before=noon)
+    assert [one.calls for one in store.expenses("ann", noon - hour)] == [5, 7]
+    assert [one.calls for one in store.expenses("ann", noon + hour)] == [7]
+    assert [one.calls for one in store.expenses("bob", noon - hour)] == [1]
+    store.forget("ann")
+    assert store.expenses("ann", noon - hour) == [] and store.expenses("bob", noon - hour)
+    with pytest.raises(InputError):
+        store.expenses("ann", datetime(2026, 1, 1))
 
 
 def test_a_put_that_comes_too_late_writes_nothing(store: PersonaStore) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from persona_agent.optimizer import Evaluate, OptimizerConfig, Search
+from persona_agent.memory.personas import SQLPersonaStore
+from persona_agent.optimizer import Evaluate, OptimizerConfig, PersonaOptimizer, Search
 from persona_agent.optimizer.judging import Slices
 from persona_agent.protocols import LanguageModel, Vectors
 from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Trial
@@ -17,6 +20,11 @@ from persona_agent.testing import ScriptedModel
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OPTIONS = ("tea", "milk", "juice")
 ERRANDS = 10
+ANSWERS: dict[str, Any] = {
+    "draft_persona": {"claims": []},
+    "critique": {"critique": "It was milk."},
+    "propose_edits": {"edits": []},
+}
 
 
 def changed_mind() -> list[Episode]:
@@ -52,17 +60,12 @@ async def remembered(
 def search(
     vectors_of: bool, *, current: Persona | None = None, evaluate: Evaluate = remembered
 ) -> Search:
-    answers: dict[str, Any] = {
-        "draft_persona": {"claims": []},
-        "critique": {"critique": "It was milk."},
-        "propose_edits": {"edits": []},
-    }
     return Search(
         "ann",
         changed_mind(),
         evaluate=evaluate,
         current=current,
-        model=ScriptedModel(answers),
+        model=ScriptedModel(ANSWERS),
         config=OptimizerConfig(),
         vectors=vectors if vectors_of else None,
     )
@@ -81,6 +84,28 @@ async def test_what_overtook_the_memory_does_not_speak_against_memory() -> None:
 async def test_since_taste_changed_only_later_cases_are_served() -> None:
     assert (await found(True)).policy.since == START + timedelta(days=ERRANDS)
     assert (await found(False)).policy.since is None
+
+
+async def test_nothing_is_looked_for_in_a_history_on_the_event_loop(tmp_path: Path) -> None:
+    looked: list[threading.Thread] = []
+
+    def noted(user_id: str, ids: Sequence[str]) -> Vectors:
+        looked.append(threading.current_thread())
+        return vectors(user_id, ids)
+
+    store = SQLPersonaStore(tmp_path / "personas.db")
+    optimizer = PersonaOptimizer(
+        simulator=lambda: remembered,
+        model=ScriptedModel(ANSWERS),
+        personas=store,
+        journal_dir=tmp_path,
+        vectors=noted,
+    )
+    await optimizer.optimize("ann", changed_mind())
+    used = store.latest("ann")
+    store.close()
+    assert used is not None and used.policy.since == START + timedelta(days=ERRANDS)
+    assert looked and threading.current_thread() not in looked
 
 
 async def test_a_policy_is_judged_on_all_cases_whatever_was_served_before() -> None:

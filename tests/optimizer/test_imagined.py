@@ -16,14 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from persona_agent.agent.simulate import Simulator
-from persona_agent.errors import BudgetExceededError, ModelAnswerError, ModelCannotError
+from persona_agent.errors import (
+    BudgetExceededError,
+    InputError,
+    ModelAnswerError,
+    ModelCannotError,
+)
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer, Search
 from persona_agent.optimizer.asking import Asked
 from persona_agent.optimizer.imagined import (
-    SIMULATED,
     Imagination,
     intent_of,
     is_simulated,
@@ -33,7 +37,16 @@ from persona_agent.optimizer.objective import objective
 from persona_agent.optimizer.watch import Event, Imagined, Simulated, watched
 from persona_agent.prompts.lab import UserTurnInputs
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section, Trial
+from persona_agent.schema import (
+    SIMULATED,
+    Claim,
+    ContextPolicy,
+    Episode,
+    Persona,
+    Query,
+    Section,
+    Trial,
+)
 from persona_agent.testing import HashEmbedder, ScriptedModel
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -102,7 +115,7 @@ def persona() -> Persona:
 async def searched(
     past: Sequence[Episode], asked: ScriptedModel, **config: Any
 ) -> tuple[Search, list[Event], Watching, InMemoryEpisodeStore]:
-    store, embedder = store_of(past)
+    store, embedder = store_of([one for one in past if not is_simulated(one)])
     simulator = Watching(store, embedder)
     told: list[Event] = []
     run = Search(
@@ -256,6 +269,19 @@ async def test_a_marked_episode_in_a_history_is_not_learned_from() -> None:
     marked = [one.model_copy(update={"metadata": {SIMULATED: True}}) for one in past[5:9]]
     run, *_ = await searched([*past[:5], *marked, *past[9:]], model())
     assert {one.id for one in run._slices.history} == {one.id for one in (*past[:5], *past[9:])}
+
+
+async def test_a_hosts_own_key_of_that_name_marks_nothing() -> None:
+    past = [one.model_copy(update={"metadata": {"simulated": True}}) for one in history(20)]
+    run, *_ = await searched(past, model())
+    assert list(run._slices.history) == past
+
+
+def test_no_store_takes_what_was_invented() -> None:
+    (real,) = history(1)
+    made = simulated_episode("ann", "Is it far?", START, like=real.query, name="made")
+    with pytest.raises(InputError, match=r"'made': metadata .* use another key"):
+        InMemoryEpisodeStore().add([made], HashEmbedder().embed([made.query.text]))
 
 
 # --- a run that was cut off -----------------------------------------------------------------------

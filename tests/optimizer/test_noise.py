@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from persona_agent.llm.answers import Reply
+from persona_agent.llm.drawing import DrawnModel, draws
 from persona_agent.llm.litellm_model import LiteLLMModel
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
@@ -177,11 +178,11 @@ async def test_the_revision_tells_what_scores_vary_by(tmp_path: Path) -> None:
     async def evaluate(
         persona: Persona, episodes: Sequence[Episode], model: LanguageModel
     ) -> list[Trial]:
-        assert isinstance(model, JournaledModel)
-        asked.append(model._draw)
+        draw = model._draw if isinstance(model, DrawnModel) else 0
+        asked.append(draw)
         loss = 0.6 if persona.policy == ContextPolicy.generic() else 0.3
         return [
-            trial(int(one.id.removeprefix("e")), loss + 0.1 * (model._draw + n % 2))
+            trial(int(one.id.removeprefix("e")), loss + 0.1 * (draw + n % 2))
             for n, one in enumerate(episodes)
         ]
 
@@ -215,8 +216,8 @@ async def test_what_is_drawn_again_does_not_come_from_the_cache(tmp_path: Path) 
 
     async def answers() -> list[str]:
         model = JournaledModel(dice, tmp_path / "journal.jsonl")
-        draws = (model, model.again(), model.again().again())
-        return [(await one.ask(RESPOND, inputs)).answer for one in draws]
+        drawn = (model, *draws(model, 2, recorded=True))
+        return [(await one.ask(RESPOND, inputs)).answer for one in drawn]
 
     dice = Dice(settings)
     first = await answers()

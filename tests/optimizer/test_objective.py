@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from persona_agent.agent.simulate import Simulator
-from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.optimizer import OptimizerConfig, Search
 from persona_agent.optimizer.gates import compare, score
-from persona_agent.optimizer.objective import (
-    TermReader,
-    judged,
-    means_of_terms,
-    objective,
-    weights,
-)
+from persona_agent.optimizer.objective import TermReader, judged, means_of_terms, objective, weights
 from persona_agent.prompts import RespondInputs
-from persona_agent.schema import (
-    Claim,
-    ContextPolicy,
-    Episode,
-    Persona,
-    Query,
-    Section,
-    Terms,
-    Trial,
-)
+from persona_agent.schema import Episode, Persona, Query, Terms, Trial
 from persona_agent.testing import HashEmbedder, ScriptedModel
 from persona_agent.testing.models import Script
+from tests.optimizer.notes import DEFAULT, START, persona, searched_for, simulator
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-DEFAULT = OptimizerConfig()
 PLAIN = OptimizerConfig(contradiction_weight=0, relevance_weight=0, copying_weight=0)
 CLAIM = "writes short warm thank you notes and signs them love Ann"
 NOTES = ("the lovely jam", "the red scarf", "your long letter", "the garden tools", "the tickets")
@@ -66,19 +48,11 @@ def generic(thing: str) -> str:
     return "I appreciate your message and hope that this finds you well. Kind regards."
 
 
-def persona(*texts: str, shown: bool = True) -> Persona:
-    claims = tuple(Claim(section=Section.STYLE, text=text, evidence=("n0", "n1")) for text in texts)
-    policy = ContextPolicy(recalled=0, show_claims=shown)
-    return Persona(user_id="ann", claims=claims, policy=policy)
-
-
 async def trials(
     write: Script, of: Persona, episodes: Sequence[Episode], *, reasons: bool = False
 ) -> list[Trial]:
-    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
-    store.add(episodes, embedder.embed([one.query.text for one in episodes]))
     model = ScriptedModel({"respond": write, "decide": write})
-    return await Simulator(store, embedder, reasons=reasons)(of, episodes, model)
+    return await simulator(episodes, reasons=reasons)(of, episodes, model)
 
 
 async def written(write: Callable[[str], str]) -> list[Trial]:
@@ -127,7 +101,6 @@ async def searched(config: OptimizerConfig) -> Search:
         for n in range(5)
         for one in notes()
     ]
-    edit = {"operation": "add", "section": "style", "text": CLAIM, "evidence": ["E1", "E2"]}
 
     def respond(inputs: RespondInputs) -> dict[str, object]:
         thing = inputs.query.text.partition(" for ")[2]
@@ -135,20 +108,7 @@ async def searched(config: OptimizerConfig) -> Search:
         recites = CLAIM in inputs.persona
         return {"answer": f"{kept} {CLAIM}" if recites else f"Thanks a lot for {thing} then"}
 
-    model = ScriptedModel(
-        {
-            "respond": respond,
-            "draft_persona": {"claims": []},
-            "critique": {"critique": "too short"},
-            "propose_edits": {"edits": [edit]},
-            "verify_claims": {"verdicts": [{"claim": "C1", "supports": ["E1"]}]},
-        }
-    )
-    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
-    store.add(episodes, embedder.embed([one.query.text for one in episodes]))
-    run = Search("ann", episodes, evaluate=Simulator(store, embedder), model=model, config=config)
-    await run.run()
-    return run
+    return await searched_for(CLAIM, episodes, respond, config)
 
 
 async def test_a_search_turns_down_what_makes_the_model_recite() -> None:

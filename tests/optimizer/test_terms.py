@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from persona_agent.agent.simulate import Simulator
 from persona_agent.errors import BudgetExceededError, ModelAnswerError, SettingsError
 from persona_agent.llm.critic_apart import CriticApart
 from persona_agent.llm.offline.model import OfflineModel
-from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.optimizer import OptimizerConfig, Search
 from persona_agent.optimizer.asking import Asked
 from persona_agent.optimizer.judging import INVENTS
@@ -23,39 +21,17 @@ from persona_agent.optimizer.trials import Trials, by_frequency
 from persona_agent.persona.grounding import asserted
 from persona_agent.prompts.lab import RELATE, REPLY_LISTEN, ListenInputs, RelateInputs
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import (
-    Claim,
-    ContextPolicy,
-    Episode,
-    GateResult,
-    Persona,
-    Query,
-    Section,
-    Terms,
-    Trial,
-)
+from persona_agent.schema import Claim, Episode, GateResult, Persona, Query, Section, Terms, Trial
 from persona_agent.settings import Settings
 from persona_agent.testing import HashEmbedder, ScriptedModel
 from persona_agent.testing.models import Script
+from tests.optimizer.notes import DEFAULT, START, persona, searched_for, simulator
+from tests.scripted import Sampling
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-DEFAULT = OptimizerConfig()
 ALL = OptimizerConfig(listener_weight=0.5, invention_weight=0.5)
 CLAIM = "wants notes of thanks short and warm and signed by Ann"
 QUERY = "Write a short warm note of thanks to my aunt for the jam"
 KEPT = "Dear aunt, thank you for the jam! It made my day. Love, Ann"
-
-
-class Sampling(ScriptedModel):
-    """A model whose equal requests may get different answers."""
-
-    deterministic = False
-
-
-def persona(*texts: str) -> Persona:
-    claims = tuple(Claim(section=Section.STYLE, text=text, evidence=("n0", "n1")) for text in texts)
-    policy = ContextPolicy(recalled=2, show_claims=True)
-    return Persona(user_id="ann", claims=claims, policy=policy)
 
 
 def episodes(*outcomes: str, query: str = QUERY) -> list[Episode]:
@@ -71,18 +47,13 @@ def episodes(*outcomes: str, query: str = QUERY) -> list[Episode]:
     ]
 
 
-def simulator(past: Sequence[Episode], *, asked: Asked | None = None) -> Simulator:
-    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
-    store.add(past, embedder.embed([one.query.text for one in past]))
-    return Simulator(store, embedder, asked=asked)
-
-
 async def written(text: str, model: LanguageModel, *claims: str, invention: bool = False) -> Terms:
     """Return the terms of a text where the critic is asked for everything that it can be."""
     asked = Asked(HashEmbedder(), listener=True, invention=invention)
     answering = CriticApart(ScriptedModel({"respond": {"answer": text}}), model, CRITIC)
     past = episodes(KEPT)
-    (trial,) = await simulator(past, asked=asked)(persona(*claims or (CLAIM,)), past, answering)
+    who = persona(*claims or (CLAIM,), recalled=2)
+    (trial,) = await simulator(past, asked=asked)(who, past, answering)
     return trial.terms
 
 
@@ -173,30 +144,13 @@ async def searched(after: str) -> tuple[Search, list[GateResult]]:
     kept = [f"Yes, take the dog of number {n} along." for n in range(20)]
     past = episodes(*kept, query="Do I bring my dog on the journey?")
     own = Claim(section=Section.CONTEXT, text="I have a dog", origin="user")
-    edit = {"operation": "add", "section": "style", "text": "EDITED", "evidence": ["E1", "E2"]}
 
     def respond(inputs: object) -> dict[str, object]:
         edited = "EDITED" in inputs.persona  # type: ignore[attr-defined]
         return {"answer": after if edited else "You have no dog."}
 
-    model = ScriptedModel(
-        {
-            "respond": respond,
-            "draft_persona": {"claims": []},
-            "critique": {"critique": "wrong"},
-            "propose_edits": {"edits": [edit]},
-            "verify_claims": {"verdicts": [{"claim": "C1", "supports": ["E1"]}]},
-        }
-    )
-    run = Search(
-        "ann",
-        past,
-        evaluate=simulator(past),
-        model=model,
-        config=OptimizerConfig(relevance_weight=0, confidence_weight=0),
-        current=Persona(user_id="ann", claims=(own,)),
-    )
-    await run.run()
+    config = OptimizerConfig(relevance_weight=0, confidence_weight=0)
+    run = await searched_for("EDITED", past, respond, config, own)
     return run, [gate for gate in run.gates if gate.gate.startswith("minibatch")]
 
 
@@ -240,6 +194,22 @@ async def test_a_text_costs_by_how_much_worse_the_user_is_heard_than_in_what_was
     assert votes == [REPLY_LISTEN.name] * 12  # three a text, on what was written and what was kept
     orders = {inputs.persons for _, inputs in model.requests if isinstance(inputs, ListenInputs)}
     assert len(orders) > 1
+
+
+async def test_the_listener_is_asked_once_of_what_was_kept_for_all_texts_beside_it() -> None:
+    model = Sampling({"reply_listen": hears(lambda text: "Love, Ann" in text)})
+    asked = Asked(HashEmbedder(), listener=True)
+    texts = (f"{KEPT}!", "Best wishes.", "Yours.")
+    found = [
+        await asked.complete(Terms(), model, text, query=QUERY, kept=KEPT, claims=[CLAIM])
+        for text in texts
+    ]
+    assert [one.listener for one in found] == pytest.approx([0.0, 0.7712, 0.7712], abs=1e-3)
+    heard = [inputs.utterance for _, inputs in model.requests if isinstance(inputs, ListenInputs)]
+    assert [heard.count(one) for one in (KEPT, *texts)] == [3, 3, 3, 3]
+    again = Sampling({"reply_listen": hears(lambda text: "Love, Ann" in text)})  # another draw
+    await asked.complete(Terms(), again, texts[1], query=QUERY, kept=KEPT, claims=[CLAIM])
+    assert len(again.requests) == 6
 
 
 async def test_the_listener_is_not_asked_where_it_could_only_guess() -> None:

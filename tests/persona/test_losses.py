@@ -26,6 +26,7 @@ from persona_agent.persona.losses import (
 from persona_agent.persona.rivals import NEAR, contradicted_twin, flipped, nearest
 from persona_agent.prompts.lab import REPLY_LISTEN
 from persona_agent.testing import ScriptedModel
+from tests.scripted import Sampling
 
 
 def test_a_listener_who_cannot_tell_costs_one() -> None:
@@ -97,11 +98,6 @@ async def test_the_votes_of_a_listener_are_mapped_back() -> None:
     def first_is_right(inputs: object) -> dict[str, object]:
         persons = inputs.persons  # type: ignore[attr-defined]
         return {"reason": "", "speaker": persons.index("own") + 1}
-
-    class Sampling(ScriptedModel):
-        @property
-        def deterministic(self) -> bool:
-            return False
 
     model = Sampling({"lab_listen": first_is_right, "reply_listen": first_is_right})
     assert await listener_votes(model, "hi", ["own", "a", "b"], votes=5) == [5, 0, 0]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from persona_agent.persona.overtaking import change_point, first_changes, overtakes
+from persona_agent.persona.overtaking import changes_of_taste, first_changes, overtakes
 from persona_agent.schema import Episode, Query
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +77,7 @@ def moment(answers: str, asked: list[int]) -> int | None:
     """Return the day since which taste is another one; ``asked`` are the questions, by day."""
     words = {"g": "green", "b": "black"}
     history = [episode(day, words[one]) for day, one in enumerate(answers)]
-    at = change_point(history, np.eye(20, dtype=np.float32)[asked])
+    _, at = changes_of_taste(history, np.eye(20, dtype=np.float32)[asked])
     return None if at is None else (at - START).days
 
 

@@ -16,11 +16,12 @@ from persona_agent.persona import (
     diff,
     estimate_tokens,
     outcome_statistics,
-    recurs,
     render,
     render_statistics,
+    too_many,
 )
-from persona_agent.persona.render import quoted
+from persona_agent.persona.render import claims_shown, one_line, quoted
+from persona_agent.persona.statistics import LONGEST_LABEL, MOST_LABELS
 from persona_agent.schema import (
     Claim,
     ContextPolicy,
@@ -80,7 +81,7 @@ def test_the_blocks_come_in_order_and_items_are_lines() -> None:
     made = persona(
         claim("short words", section=Section.STYLE, origin="user", evidence=()),
         claim("likes tea", seen=3, scope="in the morning"),
-        statistics=outcome_statistics(episodes("tea", "tea", "milk")),
+        statistics=outcome_statistics(episodes("tea", "milk", "tea", "tea", "milk")),
         demonstrations=(Demonstration(episode_id="e", query="What\nnow?", outcome="tea"),),
         policy=ALL,
     )
@@ -90,7 +91,8 @@ def test_the_blocks_come_in_order_and_items_are_lines() -> None:
         "Style\n"
         "- short words (user's own words)\n\n"
         "Outcomes so far\n"
-        '- t (3): "tea" 2, "milk" 1; latest first: "milk", "tea", "tea"\n\n'
+        '- t (5): "tea" 3, "milk" 2; latest first, from 2026-01-05 back: '
+        '"milk", "tea", "tea", "milk", "tea"\n\n'
         "Telling examples\n"
         '- What now? -> "tea"'
     )
@@ -100,7 +102,7 @@ def test_the_blocks_come_in_order_and_items_are_lines() -> None:
 def test_the_policy_says_what_is_shown(shown: str) -> None:
     made = persona(
         claim(),
-        statistics=outcome_statistics(episodes("tea")),
+        statistics=outcome_statistics(episodes("tea", "tea")),
         demonstrations=(Demonstration(episode_id="e", query="q", outcome="tea"),),
         policy=ContextPolicy.generic().model_copy(update={shown: True}),
     )
@@ -224,6 +226,75 @@ def test_a_claim_cannot_imitate_counts() -> None:
     assert read(render(persona(claim(forged)))).counts == ()
 
 
+# --- claims of one scope ------------------------------------------------------------------------
+
+TV = "when choosing a TV"
+FEATURES = [claim(f'prefers what has "feature {n}"', scope=TV, seen=n) for n in range(2, 10)]
+
+
+def test_claims_of_one_scope_stand_below_it() -> None:
+    made = persona(
+        claim("takes the larger", scope=TV, seen=3),
+        claim("likes tea", seen=2),
+        claim("wants legs", scope="When choosing the TV.", origin="user", evidence=()),
+        claim("asks first", scope=TV, section=Section.STYLE),
+    )
+    assert render(made) == (
+        "Preferences\n"
+        "- When choosing the TV.:\n"
+        "  - wants legs (user's own words)\n"
+        "  - takes the larger (seen 3x)\n"
+        "- likes tea (seen 2x)\n\n"
+        "Style\n"
+        "- when choosing a TV: asks first (seen 1x)"
+    )
+
+
+def test_a_scope_is_another_one_where_a_word_of_it_differs() -> None:
+    told = persona(
+        claim("takes it", scope="when it is hot"), claim("takes it", scope="when it is not hot")
+    )
+    assert "  - " not in render(told)
+
+
+def test_more_claims_of_one_scope_fit_into_a_budget() -> None:
+    apart = [one.model_copy(update={"scope": f"{TV} {n}"}) for n, one in enumerate(FEATURES)]
+    together = render(persona(*FEATURES), max_tokens=80)
+    assert estimate_tokens(together) <= 80
+    assert together.count("feature") > render(persona(*apart), max_tokens=80).count("feature")
+
+
+SCOPED = st.lists(
+    st.builds(
+        claim,
+        text=st.text(alphabet="abc :\n#-.", min_size=1, max_size=40).filter(str.strip),
+        scope=st.sampled_from(["", TV, "in the rain", "a: b", 'with "it"']),
+        seen=st.integers(1, 4),
+        section=st.sampled_from(list(Section)[:2]),
+    ),
+    max_size=8,
+    unique_by=lambda one: one_line(one.statement),
+)
+
+
+@ROUNDS
+@given(claims=SCOPED)
+def test_claims_below_a_scope_are_read_back_as_if_each_stood_alone(claims: list[Claim]) -> None:
+    alone = [found for one in claims for found in read(render(persona(one))).claims]
+    found = read(render(persona(*claims), max_tokens=5_000)).claims
+    assert sorted(map(repr, found)) == sorted(map(repr, alone))
+
+
+@ROUNDS
+@given(claims=SCOPED, budget=st.integers(20, 200))
+def test_which_claims_a_text_shows_can_be_told(claims: list[Claim], budget: int) -> None:
+    whole = render(persona(*claims), max_tokens=5_000)
+    assert claims_shown(claims, whole) == claims
+    part = render(persona(*claims), max_tokens=budget)
+    assert len(claims_shown(claims, part)) == part.count("(seen ")
+    assert claims_shown(FEATURES, part) == []
+
+
 # --- statistics ---------------------------------------------------------------------------------
 
 
@@ -233,9 +304,44 @@ def test_outcomes_are_counted_by_task_with_the_latest_first() -> None:
     )
     assert [one.task for one in found] == ["often", "t"]
     assert found[1].total == 3
-    assert found[1].counts == (("a", 2), ("b", 1))
-    assert found[1].recent == ("a", "b", "a")
+    assert found[1].counts == (("a", 2),)
+    assert found[1].recent == ("a", "a")
+    assert found[1].latest_at == AT + timedelta(days=2)
     assert found[1].mean is None
+
+
+def test_labels_that_are_offered_again_and_again_count_from_the_first_time() -> None:
+    labels = ("tea", "milk", "rye")
+    assert render_statistics(outcome_statistics(episodes("tea", "milk", options=labels))) == ""
+    (found,) = outcome_statistics(episodes("tea", "milk", "tea", options=labels))
+    assert (found.counts, found.recent) == ((("tea", 2), ("milk", 1)), ("tea", "milk", "tea"))
+
+
+def test_described_options_that_are_offered_once_or_twice_are_not_counted() -> None:
+    choices = [
+        one
+        for n in range(20)
+        for one in 2 * episodes(f"a tent for {n}", options=(f"a tent for {n}", f"a hut for {n}"))
+    ]
+    (found,) = outcome_statistics(choices)
+    assert (found.total, found.counts, found.recent, found.latest_at) == (40, (), (), None)
+    assert render_statistics((found,)) == ""
+
+
+def test_a_few_outcomes_that_recur_among_many_others_are_no_rule() -> None:
+    options = [("neither", f"a tent for {n}") for n in range(12)]
+    told = [one for n in range(12) for one in episodes(options[n][n % 2], options=options[n])]
+    (found,) = outcome_statistics(told)
+    assert (found.total, found.counts, found.recent) == (12, (("neither", 6),), ("neither",) * 6)
+    more = episodes("a hut", options=("a hut", "neither"))
+    assert render_statistics(outcome_statistics([*told, *more])) == ""
+
+
+def test_the_most_used_task_may_have_too_many_answers_to_be_counted() -> None:
+    many = episodes(*(f"title {n}" for n in range(MOST_LABELS + 1)), task="papers")
+    assert too_many(many) and not too_many(many[:-1]) and not too_many([])
+    assert not too_many([*many, *episodes(*["tea"] * 50, task="drinks")])
+    assert too_many([*many, *episodes(*["x" * 2 * LONGEST_LABEL] * 50, task="essays")])
 
 
 def test_ratings_have_mean_median_and_spread() -> None:
@@ -244,7 +350,8 @@ def test_ratings_have_mean_median_and_spread() -> None:
     )
     assert (found.task, found.kind) == ("rating", "rating")
     assert (found.mean, found.median, found.spread) == (4.0, 4.0, 0.71)
-    assert '; mean 4, median 4, spread 0.71; latest first: "4", "3"' in render_statistics((found,))
+    shown = '; mean 4, median 4, spread 0.71; latest first, from 2026-01-04 back: "4", "3"'
+    assert shown in render_statistics((found,))
 
 
 def test_long_outcomes_and_chats_are_not_counted() -> None:
@@ -257,13 +364,9 @@ def test_long_outcomes_and_chats_are_not_counted() -> None:
 @ROUNDS
 @given(labels=st.lists(READABLE, min_size=1, max_size=12))
 def test_counts_are_read_back_as_they_were_rendered(labels: list[str]) -> None:
-    (made,) = outcome_statistics(episodes(*labels))
-    found = read(render_statistics((made,), 20_000)).counts
-    if not recurs(made):  # answers that came once each say nothing, and are left out
-        assert found == ()
-        return
-    (counts,) = found
-    assert (counts.task, counts.total) == ("t", len(labels))
+    (made,) = outcome_statistics(episodes(*labels, *labels))
+    (counts,) = read(render_statistics((made,), 20_000)).counts
+    assert (counts.task, counts.total) == ("t", 2 * len(labels))
     assert counts.counts == tuple((quoted(name)[1:-1], count) for name, count in made.counts)
     assert counts.latest == tuple(quoted(name)[1:-1] for name in made.recent)
 
@@ -280,9 +383,10 @@ def test_counts_are_read_back_as_they_were_rendered(labels: list[str]) -> None:
     ],
 )
 def test_odd_names_are_read_back(task: str, label: str) -> None:
-    (counts,) = read(render_statistics(outcome_statistics(episodes(label, task=task)))).counts
+    twice = outcome_statistics(episodes(label, label, task=task))
+    (counts,) = read(render_statistics(twice)).counts
     shown = quoted(label)[1:-1]
-    assert (counts.task, counts.counts, counts.latest) == (task, ((shown, 1),), (shown,))
+    assert (counts.task, counts.counts, counts.latest) == (task, ((shown, 2),), (shown, shown))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from threading import Event
 from typing import Any
 
 import pytest
 
+from persona_agent.schema import Revision
 from persona_agent.testing import ScriptedModel
 from tests.server.conftest import Running, Start
 
@@ -97,3 +99,30 @@ def test_servers_without_the_setting_and_small_talk_start_nothing(
     say(running, text)
     time.sleep(0.05)
     assert looks == []
+
+
+def test_an_optimization_that_is_asked_for_beside_one_in_the_background_is_that_one(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(model(), optimize_after=AFTER)
+    search, begun, may_go_on = running.agent._optimizer.optimize, Event(), Event()
+    searches: list[str] = []
+
+    async def slow(user: str, *args: Any, **kwargs: Any) -> Revision:
+        searches.append(user)
+        begun.set()
+        await asyncio.to_thread(may_go_on.wait, 10)
+        return await search(user, *args, **kwargs)
+
+    monkeypatch.setattr(running.agent._optimizer, "optimize", slow)
+    for food in ("pork", "beef", "veal"):
+        say(running, f"I never eat {food}.")
+    assert begun.wait(10)
+    with running.client(user="ana") as client:
+        job = client.post("/v1/optimizations").json()["id"]
+        time.sleep(0.3)
+        may_go_on.set()
+        ended = client.get(f"/v1/optimizations/{job}/events").text
+        revisions = client.get("/v1/persona/revisions").json()
+    assert "event: result" in ended and searches == ["ana"]
+    assert len(revisions) == 1 and revisions[0]["id"] in ended

@@ -237,6 +237,8 @@ def test_a_turn_can_be_traced_end_to_end(
 ) -> None:
     running = start(model="openai/m", api_base=endpoint.base, api_key="k")
     running.agent.state_claim_sync("ana", "is a vegetarian")
+    for text in ("wants it warm", "wants little of it"):  # are shown below their scope
+        running.agent.state_claim_sync("ana", text, scope="at dinner")
     running.agent.record_sync("ana", "Dinner?", "lentils", id="e1")
     endpoint.replies = [
         Reply(events=[piece({"content": "Len"}), piece({"content": "tils"}), piece({}, "stop"),
@@ -250,7 +252,7 @@ def test_a_turn_can_be_traced_end_to_end(
         trace = Trace.model_validate(api.get(f"/v1/traces/{identity}?user=ana").json())
         assert api.get(f"/v1/traces/{identity}?user=ben").status_code == 404
     claims = running.agent.persona_sync("ana").claims
-    assert trace.claims == tuple(claim.id for claim in claims)
+    assert trace.claims == tuple(claim.id for claim in claims) and len(claims) == 3
     assert [one.episode_id for one in trace.recalled] == ["e1"]
     assert trace.usage.prompt_tokens == 11 and trace.usage.completion_tokens == 3
     assert (trace.thread, trace.tools_offered, trace.remembered) == ("t", ("weather",), True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.schema import (
+    FINAL,
     Claim,
     Edit,
     EditOperation,
@@ -81,7 +82,7 @@ def revision(version: Persona, evidence: list[str]) -> Revision:
         accepted=True,
         edits=(edit,),
         rejected=(edit,),
-        gates=(gate, gate.model_copy(update={"gate": plots.FINAL})),
+        gates=(gate, gate.model_copy(update={"gate": FINAL})),
         reason=HOSTILE,
     )
 

@@ -6,6 +6,7 @@ questions, grade acting or stand in for a user takes a language model: there it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ BEARS_ON = 0.25
 MOST_BEARING = 3
 ANSWERS = 0.4
 ABOUT_A_FACT = 0.45
+_WHOSE = re.compile(rf'^(?:{OF_USER}|{OF_ASSISTANT[:-2]}(?:, (?:asked|told) "[^"]*", said)?: )')
+"""Whose a statement is, and on what occasion it was said: no part of what it states."""
 UNKNOWN = 0.5
 """How likely a statement is of which nothing is known."""
 
@@ -209,7 +212,7 @@ def check(inputs: CheckInputs, embedder: Embedder, reader: ContradictionReader) 
 
     What bears on the reply are the statements about the user that are close to message or drafts.
     """
-    bare = [one.removeprefix(OF_USER).removeprefix(OF_ASSISTANT) for one in inputs.statements]
+    bare = [_WHOSE.sub("", one) for one in inputs.statements]
     return CheckOutput(
         contradictions=tuple(
             DraftConflict(draft=number, statement=place, evidence=one.evidence[:1_000])

@@ -9,10 +9,17 @@ as a statement, clause by clause; see ``statements``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from persona_agent.llm.offline.statements import is_statement
-from persona_agent.persona.render import COUNTS_HEADING, EXAMPLES_HEADING, SKETCHES_HEADING
+from persona_agent.persona.render import (
+    BELOW_SCOPE,
+    COUNTS_HEADING,
+    EXAMPLES_HEADING,
+    ITEM,
+    SKETCHES_HEADING,
+)
 
 _SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
@@ -28,7 +35,7 @@ _NOT = re.compile(
 _AGAIN = re.compile(r"[.;]|\b(?:but|prefers?|likes?|chooses?|picks?|wants?)\b", re.IGNORECASE)
 _JUST_NEGATED = re.compile(r"\b(?:not|never|seldom|rarely)\s+(?:\w+\s+)?$", re.IGNORECASE)
 _COUNT_LINE = re.compile(r"(.*?) \((\d+)\): (.*)")
-_LATEST = re.compile(r"; latest first: (?=\"|$)")
+_LATEST = re.compile(r"; latest first(?:, from [\d-]+ back)?: (?=\"|$)")
 _SKETCHES = re.compile(r'"([^"]*)": (.*)')
 _EXAMPLE = re.compile(r'(.*) -> "([^"]*)"')
 _OWN_WORDS_WEIGHT = 5
@@ -106,8 +113,8 @@ def read(persona: str) -> Reading:
     examples: list[tuple[str, str]] = []
     habits = Habits()
     heading = ""
-    for line in persona.splitlines():
-        if not line.startswith("- "):
+    for line in _each_with_its_scope(persona):
+        if not line.startswith(ITEM):
             if line.rstrip().endswith((".", "!", "?")):
                 claims.extend(read_claim(part) for part in _SENTENCE.split(line.strip()))
             heading = line.strip() or heading
@@ -125,6 +132,18 @@ def read(persona: str) -> Reading:
             else:
                 habits = _combined(habits, habit)
     return Reading(tuple(claims), tuple(counts), tuple(examples), habits)
+
+
+def _each_with_its_scope(persona: str) -> Iterator[str]:
+    """Yield the lines of a persona; a claim below a scope as if it stood by itself."""
+    scope = ""
+    for line in persona.splitlines():
+        if line.startswith(BELOW_SCOPE):
+            yield f"{scope} {line.removeprefix(BELOW_SCOPE)}"
+        elif line.startswith(ITEM) and line.endswith(":"):
+            scope = line
+        else:
+            yield line
 
 
 def _combined(first: Habits, second: Habits) -> Habits:

@@ -20,14 +20,6 @@ ANA = Card(user_id="ana", statements=("I have a dog.", "I love tea.", "I work at
 BEN = Card(user_id="ben", statements=("I have a boat.", "I hate tea.", "I teach chemistry."))
 
 
-class Sampling(ScriptedModel):
-    """A scripted model whose equal requests may get different answers."""
-
-    @property
-    def deterministic(self) -> bool:
-        return False
-
-
 def relations(inputs: RelateInputs) -> dict[str, Any]:
     """Contradict statements that are denied word by word, entail those that are repeated."""
     said = inputs.utterance.casefold()

@@ -15,7 +15,8 @@ from persona_agent.evals.lab.registry import choose
 from persona_agent.evals.lab.run import run_lab
 from persona_agent.evals.lab.speakers import RepairedSpeaker
 from persona_agent.testing.models import ScriptedModel
-from tests.evals.lab.actors import ANA, Sampling, bench, judge, says, values
+from tests.evals.lab.actors import ANA, bench, judge, says, values
+from tests.scripted import Sampling
 
 
 async def test_the_candidate_that_contradicts_is_not_said() -> None:

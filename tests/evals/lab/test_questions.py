@@ -49,7 +49,8 @@ from persona_agent.prompts.lab import (
 from persona_agent.schema import Query
 from persona_agent.settings import Settings
 from persona_agent.testing.models import ScriptedModel
-from tests.evals.lab.actors import ANA, FAILS, Sampling, bench, judge, relations
+from tests.evals.lab.actors import ANA, FAILS, bench, judge, relations
+from tests.scripted import Sampling
 
 DEMO = demo_cards()
 

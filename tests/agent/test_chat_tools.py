@@ -1,0 +1,94 @@
+"""Tools in a turn of the chat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from persona_agent.agent.chat import Chat
+from persona_agent.errors import InputError, ModelAnswerError
+from persona_agent.memory import Memory
+from persona_agent.protocols import ChatReply, Tool
+from persona_agent.settings import Settings
+from persona_agent.testing import ScriptedModel
+from tests.agent.chats import call, record
+
+
+async def test_tools_run_and_the_model_sees_their_results(
+    memory: Memory, settings: Settings
+) -> None:
+    record(memory, "ana", "where to sit on a train", "by the window")
+    model = ScriptedModel(
+        chat=[call("search_memory", query="train seat"), call("lookup_facts", topic="x"), "Window."]
+    )
+    turn = await Chat(memory, model, settings).turn("ana", "Seat?", thread="t")
+    assert turn.text == "Window."
+    assert turn.tool_calls == ("search_memory", "lookup_facts")
+    assert turn.usage.calls == 3
+    asked, result = model.chats[1][-2:]
+    assert asked.tool_calls[0].name == "search_memory"
+    assert result.role == "tool"
+    assert result.tool_call_id == "id-search_memory"
+    assert "where to sit on a train -> by the window" in result.content
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_searched_memories_hold_own_answers_of_the_thread_but_no_message_twice(
+    memory: Memory, settings: Settings, keeps: bool
+) -> None:
+    def answer(messages: Any, tools: Any) -> ChatReply | str:
+        if messages[-1].content == "search":
+            return call("search_memory", query="a name for my boat", limit=20)
+        return f"Answer to {messages[-1].content}" if messages[-1].role == "user" else "done"
+
+    model = ScriptedModel(chat=answer)
+    chat = Chat(memory, model, settings.model_copy(update={"commitment": keeps}))
+    for text in ("a name for my boat", *(f"remark {number}" for number in range(10)), "search"):
+        await chat.turn("ana", text, thread="t")
+    found = model.chats[-1][-1].content
+    assert "a name for my boat" in found and "remark" not in found
+    assert ("you answered: Answer to a name for my boat" in found) == keeps
+
+
+async def test_a_wrong_tool_call_comes_back_as_text(memory: Memory, settings: Settings) -> None:
+    model = ScriptedModel(
+        chat=[call("format_disk"), call("search_memory", limit=3), "Sorry, I cannot."]
+    )
+    turn = await Chat(memory, model, settings).turn("ana", "Do it", thread="t")
+    assert turn.text == "Sorry, I cannot."
+    assert "there is no tool 'format_disk'" in model.chats[1][-1].content
+    assert "the arguments of search_memory are wrong: query" in model.chats[2][-1].content
+
+
+async def test_a_host_adds_a_tool_that_knows_the_user(memory: Memory, settings: Settings) -> None:
+    async def weather(request: Any) -> str:
+        return f"{request.arguments['city']}: rain, {request.user_id}, {request.persona.user_id}"
+
+    chat = Chat(
+        memory, model := ScriptedModel(chat=[call("weather", city="Oslo"), "wet"]), settings
+    )
+    tool = Tool(name="weather", description="Weather.", parameters={"type": "object"})
+    chat.add_tool(tool, weather)
+    with pytest.raises(InputError, match="already"):
+        chat.add_tool(tool, weather)
+    await chat.turn("ana", "Umbrella?", thread="t")
+    assert "Oslo: rain, ana, ana" in model.chats[1][-1].content
+
+
+async def test_a_model_that_goes_on_calling_tools_is_stopped(
+    memory: Memory, settings: Settings
+) -> None:
+    model = ScriptedModel(chat=lambda messages, tools: call("lookup_facts", topic="x"))
+    with pytest.raises(ModelAnswerError, match="went on calling tools after 4 rounds"):
+        await Chat(memory, model, settings).turn("ana", "Hm", thread="t")
+    assert len(model.chats) == 6
+    assert "not run: no more tools" in model.chats[-1][-1].content
+
+
+async def test_tools_can_still_be_declined_into_an_answer(
+    memory: Memory, settings: Settings
+) -> None:
+    model = ScriptedModel(chat=[*[call("lookup_facts", topic="x")] * 5, "then so"])
+    turn = await Chat(memory, model, settings).turn("ana", "Hm", thread="t")
+    assert turn.text == "then so"
