@@ -172,8 +172,8 @@ def mismatch(place: object, stored: str, used: str) -> EmbedderMismatchError:
     """Return the error for vectors of two embedders that would meet in one store."""
     return EmbedderMismatchError(
         f"{place} holds vectors of {stored}, but {used} is in use. Their vectors cannot be "
-        f"compared: go on with {stored}, or export the data and import it into an empty data "
-        "directory, which embeds it anew"
+        f"compared: go on with {stored} (PERSONA_AGENT_EMBEDDER), or export the data and import it "
+        "into an empty data directory, which embeds it anew"
     )
 
 

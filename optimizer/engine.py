@@ -162,15 +162,20 @@ class Search:
         """Write a draft that earned its place once more, now from the whole history.
 
         What the gates chose is a recipe: a draft, shown by this policy. The part that judged it is
-        the latest of the history, and too good to be left out. A persona whose claims were edited
-        stays as it was judged.
+        the latest of the history, and too good to be left out. What was chosen before taste changed
+        is left out, as it is where cases are recalled. A persona whose claims were edited stays as
+        it was judged.
         """
         shown = self.persona.policy.show_claims and self.persona.policy.recalled > 0
         if self.config.refit and self.draft is not None and shown and not self.accepted:
-            whole = await self._drafted(self._slices.history)
+            whole = await self._drafted(self._of_this_taste())
             judged = ("policy", "alternatives", "track_record")
             kept = whole.model_copy(update={name: getattr(self.persona, name) for name in judged})
             self._edits.best = replace(self._edits.best, persona=kept)
+
+    def _of_this_taste(self) -> Sequence[Episode]:
+        since, history = self._since, self._slices.history
+        return [one for one in history if since is None or one.at >= since]
 
     def _finished(self, persona: Persona) -> Persona:
         """Add what needs no judging: counts, what the user said, and since when taste is this.

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,14 @@ def test_links_lead_somewhere(text: str) -> None:
             assert target[1:] in anchors
         elif not target.startswith("https://"):
             assert (ROOT / target).exists(), target
+
+
+def test_the_layers_are_those_that_are_enforced() -> None:
+    drawn = re.findall(r"^## Layers\n\n```text\n(.*?)^```$", ARCHITECTURE, re.M | re.S)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one["type"] == "layers"]
+    assert drawn[0].splitlines() == [line.replace("persona_agent.", "") for line in layers]
 
 
 def test_the_ownership_map_is_whole() -> None:

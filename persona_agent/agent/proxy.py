@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.agent.batches import Batches
+from persona_agent.agent.batches import WORKERS, Batches
 from persona_agent.agent.chat_prompt import memory_line
 from persona_agent.agent.context import MOST_TEXTS, ContextBuilder
 from persona_agent.agent.facade import PersonaAgent
@@ -105,6 +106,8 @@ class Proxy:
         )
         self._claims_shown: dict[str, tuple[str, str, tuple[str, ...]]] = {}
         self._recorder = Recorder(agent)
+        # Of its own, so that turn after turn meets the same thread with what it needs at hand.
+        self._threads = ThreadPoolExecutor(WORKERS, "prepare")
         self._preparing: Batches[_Asked, ProxyTurn] = Batches(
             self._prepare, most=TURNS_AT_ONCE, patience=PATIENCE
         )
@@ -156,6 +159,7 @@ class Proxy:
         """Wait until what is being prepared and stored is done."""
         await self._preparing.aclose()
         await self._recorder.aclose()
+        self._threads.shutdown(wait=False)
 
     async def _prepare(self, asked: list[_Asked]) -> Sequence[ProxyTurn | Exception]:
         """Prepare turns of several users in one thread; texts that are new share one embedding."""
@@ -166,7 +170,7 @@ class Proxy:
             vectors = dict(zip(texts, embedded, strict=True))
             return [self._tried(one, vectors.get(one.text)) for one in asked]
 
-        return await asyncio.to_thread(prepare)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, prepare)
 
     def _tried(self, asked: _Asked, vector: Vector | None) -> ProxyTurn | Exception:
         """Return the turn, or what went wrong with it: other turns have nothing to do with that."""

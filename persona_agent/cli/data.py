@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from persona_agent.agent import PersonaAgent
     from persona_agent.schema import Episode
 
+Outcomes = dict[tuple[str, str], str | None]
+"""Outcome, where one is known, by user and id."""
+
 
 def add_parser(commands: Subparsers) -> None:
     """Add the command."""
@@ -40,8 +43,10 @@ def run(arguments: Namespace) -> int:
     episodes = read_interactions(arguments.file, user_id=arguments.user)
     progress = output.progress(f"importing {len(episodes)} interactions")
     with open_agent(arguments, output) as agent, progress:
-        late, other = _told_later(agent, episodes)
-        new = agent.record_episodes_sync(episodes)
+        stored = _stored(agent, episodes)
+        fresh = [one for one in episodes if (one.user_id, one.id) not in stored]
+        new = agent.record_episodes_sync(fresh)
+        late, other = _told_later(episodes, stored)
         for episode in late:
             agent.feedback_sync(episode.id, user=episode.user_id, outcome=episode.outcome)
     users = sorted({episode.user_id for episode in episodes})
@@ -59,20 +64,32 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _told_later(agent: PersonaAgent, episodes: list[Episode]) -> tuple[list[Episode], int]:
-    """Return those whose outcome is new to a stored episode, and how many tell another one."""
-    by_user: dict[str, list[str]] = {}
+def _stored(agent: PersonaAgent, episodes: list[Episode]) -> Outcomes:
+    """Return the outcomes of those that are stored already."""
+    ids: dict[str, list[str]] = {}
     for episode in episodes:
-        by_user.setdefault(episode.user_id, []).append(episode.id)
-    stored = {
+        ids.setdefault(episode.user_id, []).append(episode.id)
+    return {
         (user, one.id): one.outcome
-        for user, ids in by_user.items()
-        for one in agent.memory.episodes.get(user, ids)
+        for user, known in ids.items()
+        for one in agent.memory.episodes.get(user, known)
     }
-    told = [one for one in episodes if one.outcome and (one.user_id, one.id) in stored]
-    late = [one for one in told if stored[one.user_id, one.id] is None]
-    other = [one for one in told if stored[one.user_id, one.id] not in (None, one.outcome)]
-    return late, len(other)
+
+
+def _told_later(episodes: list[Episode], stored: Outcomes) -> tuple[list[Episode], int]:
+    """Return those whose outcome is new to a stored episode, and how many tell another one."""
+    from persona_agent.agent.secrets import without_secrets
+
+    late, other = [], 0
+    for episode in episodes:
+        told, key = episode.outcome, (episode.user_id, episode.id)
+        if told is None or key not in stored:
+            continue
+        if stored[key] is None:
+            late.append(episode)
+        else:
+            other += stored[key] not in (told, without_secrets(told))
+    return late, other
 
 
 def _count(number: int, what: str) -> str:

@@ -47,19 +47,20 @@ class PersonaDiff(Record):
 def diff(before: Persona | None, after: Persona) -> PersonaDiff:
     """Compare two versions; ``before=None`` compares with an empty persona.
 
-    Claims are matched by id. Counts of use alone are no change.
+    Claims are matched by id, and those of new ids by what they say: a draft that was written
+    again says most of it again. Counts of use alone are no change.
     """
     old = {claim.id: claim for claim in before.claims} if before else {}
-    new = {claim.id: claim for claim in after.claims}
+    kept = {claim.id for claim in after.claims}
+    gone = {_content(claim): claim for claim in old.values() if claim.id not in kept}
     changes: list[ClaimChange] = []
-    for claim in new.values():
-        earlier = old.get(claim.id)
+    for claim in after.claims:
+        earlier = old.get(claim.id) or gone.pop(_content(claim), None)
         if earlier is None:
             changes.append(ClaimChange(change="added", after=claim))
         elif _content(earlier) != _content(claim):
             changes.append(ClaimChange(change="changed", before=earlier, after=claim))
-    gone = [claim for claim in old.values() if claim.id not in new]
-    changes.extend(ClaimChange(change="removed", before=claim) for claim in gone)
+    changes.extend(ClaimChange(change="removed", before=claim) for claim in gone.values())
     return PersonaDiff(
         before=before.version if before else None,
         after=after.version,

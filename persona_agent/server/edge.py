@@ -110,7 +110,8 @@ class Edge:
             fields["turn"] = turn.id
         if problem := state.get("problem"):
             fields["problem"] = problem
-        logger.log(level, "request", extra={"fields": fields}, exc_info=state.get("failure"))
+        failure = state.get("failure")
+        logger.log(level, "request", extra={"fields": fields}, exc_info=failure)
 
 
 def _from_here(request: Request) -> bool:

@@ -131,3 +131,24 @@ def test_nothing_is_shown_in_key_words_where_outcomes_are_too_many_to_be_counted
     differing = [f"drink {n // 2}" for n in range(4 * MOST_LABELS)]
     assert SKETCHES_HEADING not in built(differing, IN_SHORT).persona_text
     assert SKETCHES_HEADING in built(differing[: 2 * MOST_LABELS], IN_SHORT).persona_text
+
+
+# --- the text of the turn before ----------------------------------------------------------------
+
+
+def test_what_is_shown_again_is_as_new_as_what_it_is_made_of() -> None:
+    contexts = builder(["tea", "tea"])
+    first = Persona(user_id="ann", claims=(claim("likes short letters"),))
+    query = Query(text="evening drink", options=("tea", "milk"), task="drinks")
+    text = contexts.text(first, query)
+    assert contexts.text(first, query) == text
+    assert "short letters" in text and '"tea" 2' in text
+    later = Episode(id="e9", user_id="ann", query=query, outcome="milk", at=day(9))
+    contexts._episodes.add([later], EMBEDDER.embed([query.text]))
+    assert '"milk" 1' in contexts.text(first, query)
+    second = first.model_copy(update={"claims": (claim("likes long letters"),)})
+    assert "long letters" in contexts.text(second, query)
+    assert "short letters" in contexts.text(first, query)
+    other = Persona(user_id="bob", claims=(claim("likes stamps"),))
+    assert "letters" not in contexts.text(other, query)
+    assert "drinks" not in contexts.text(first, query.model_copy(update={"task": "meals"}))

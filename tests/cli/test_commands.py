@@ -13,7 +13,7 @@ from persona_agent.agent.learning_calls import Optimized
 from persona_agent.cli.ui import _settings
 from persona_agent.errors import BudgetExceededError, ModelCallError
 from persona_agent.schema import Edit, EditOperation, GateResult, Revision, TermMeans, Usage
-from persona_agent.testing import ScriptedModel
+from persona_agent.testing import HashEmbedder, ScriptedModel
 
 Cli = Callable[..., CompletedProcess[str]]
 
@@ -224,7 +224,7 @@ def test_import_tells_what_was_new(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_import_takes_outcomes_that_come_later(
-    cli: Cli, agent: PersonaAgent, tmp_path: Path
+    cli: Cli, agent: PersonaAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "rows.jsonl"
     row = {"user": "ana", "id": "one", "query": "tea?"}
@@ -234,6 +234,7 @@ def test_import_takes_outcomes_that_come_later(
         return cli("import", str(path))
 
     assert told().stdout == "1 new interaction of 1 user\n"
+    monkeypatch.setattr(HashEmbedder, "embed", None)  # nothing is embedded again
     later = "0 new interactions of 1 user; 1 outcome of earlier ones; 1 was there already\n"
     assert told(outcome="yes").stdout == later
     other = told(outcome="no")

@@ -43,6 +43,7 @@ def test_an_export_is_imported_to_the_same(cli: Cli, folder: Path, tmp_path: Pat
     assert list(tmp_path.glob("*.part")) == []
 
 
+@pytest.mark.slow
 def test_an_export_passes_through_chroma(
     cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

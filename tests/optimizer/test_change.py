@@ -13,6 +13,7 @@ import numpy as np
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import Evaluate, OptimizerConfig, PersonaOptimizer, Search
 from persona_agent.optimizer.judging import Slices
+from persona_agent.prompts import DraftInputs
 from persona_agent.protocols import LanguageModel, Vectors
 from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Trial
 from persona_agent.testing import ScriptedModel
@@ -84,6 +85,36 @@ async def test_what_overtook_the_memory_does_not_speak_against_memory() -> None:
 async def test_since_taste_changed_only_later_cases_are_served() -> None:
     assert (await found(True)).policy.since == START + timedelta(days=ERRANDS)
     assert (await found(False)).policy.since is None
+
+
+async def test_once_taste_changed_claims_are_written_from_what_came_since() -> None:
+    model = ScriptedModel(ANSWERS)
+    own = [
+        one.model_copy(
+            update={
+                "query": one.query.model_copy(
+                    update={"options": tuple(f"{name} {one.query.text}" for name in OPTIONS)}
+                ),
+                "outcome": f"{one.outcome} {one.query.text}",
+            }
+        )
+        for one in changed_mind()
+    ]
+
+    async def right(
+        persona: Persona, episodes: Sequence[Episode], model: LanguageModel
+    ) -> list[Trial]:
+        loss = 0.0 if persona.policy.recalled else 1.0
+        return [Trial(episode_id=one.id, answer="x", loss=loss) for one in episodes]
+
+    config = OptimizerConfig()
+    whole = Search("ann", own, evaluate=right, model=model, config=config, vectors=vectors)
+    persona = await whole.run()
+    drafts = [inputs for name, inputs in model.requests if name == "draft_persona"]
+    assert persona.policy.show_claims and len(drafts) == 2
+    assert isinstance(drafts[-1], DraftInputs)
+    later = [one.id for one in own if one.at >= START + timedelta(days=ERRANDS)]
+    assert [case.episode_id for case in drafts[-1].cases] == later
 
 
 async def test_nothing_is_looked_for_in_a_history_on_the_event_loop(tmp_path: Path) -> None:

@@ -339,7 +339,7 @@ def compared(revision: Any) -> list[object]:
 
 
 async def test_a_run_with_every_term_resumes_and_ends_alike(tmp_path: Path) -> None:
-    past = history(12)
+    past = history(10)
     whole = paid()
     expected = await optimizer(tmp_path / "whole", whole, past).optimize("ann", past)
     kinds = {name for name, _ in whole.requests}

@@ -522,6 +522,13 @@ def test_an_addition_replaces_nothing() -> None:
 # --- diffs --------------------------------------------------------------------------------------
 
 
+def test_a_claim_that_was_written_again_is_no_change() -> None:
+    again = ONE.model_copy(update={"id": "one-again", "evidence": ("e8",)})
+    assert diff(persona(ONE, TWO), persona(again, TWO)).empty
+    twice = diff(persona(ONE), persona(again, again.model_copy(update={"id": "one-more"})))
+    assert [change.change for change in twice.claims] == ["added"]
+
+
 def test_a_diff_says_what_was_added_changed_and_removed() -> None:
     after = Persona(
         user_id="ana",

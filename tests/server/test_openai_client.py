@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import openai
@@ -231,6 +232,20 @@ def test_content_parts_are_kept_and_read(front: Running, endpoint: ModelServer) 
     assert message["content"] == parts
     assert system["content"][0]["text"] == "Be kind." and len(system["content"]) == 2
     assert front.agent.episodes_sync("ana")[0].query.text == "What is this?"
+
+
+def test_every_alphabet_and_number_passes_both_ways(front: Running, endpoint: ModelServer) -> None:
+    text, seed = "Привіт 😀 \u2028 \x85 \u0000", 2**70
+    raw = json.dumps(told(text) | {"created": seed}).replace('"m"', "1e400")
+    endpoint.replies = [Reply(raw=raw.encode())]
+    message = {"role": "user", "content": text}
+    with front.client() as api:
+        body = {"model": "m", "user": "ana", "messages": [message], "seed": seed, "top_p": 0.1}
+        reply = json.loads(api.post("/v1/chat/completions", json=body).content)
+    assert reply["choices"][0]["message"]["content"] == text
+    assert reply["created"] == seed and reply["model"] is None  # no JSON has a number that large
+    sent = endpoint.requests[0]
+    assert sent["messages"][-1] == message and (sent["seed"], sent["top_p"]) == (seed, 0.1)
 
 
 def test_a_retry_with_its_own_name_is_remembered_once(

@@ -208,6 +208,7 @@ def test_logs_name_nobody_unless_asked(
 def test_metrics_are_what_prometheus_reads(offline: Running) -> None:
     with offline.client() as api:
         turn(api)
+        assert api.get("/v1/chat/completions").status_code == 405
         api.get("/nowhere")
         while "unknown" not in (answer := api.get("/metrics")).text:
             time.sleep(0.01)  # a request is counted when its answer is on its way already
@@ -219,6 +220,9 @@ def test_metrics_are_what_prometheus_reads(offline: Running) -> None:
     assert values["persona_agent_remembered_total"] == "1"
     assert values["persona_agent_turn_seconds_count"] == "1"
     assert values['persona_agent_requests_total{method="GET",route="unknown",status="404"}'] == "1"
+    chats = 'requests_total{method="%s",route="/v1/chat/completions",status="%s"}'
+    for method, status in (("POST", "200"), ("GET", "405")):
+        assert values["persona_agent_" + chats % (method, status)] == "1"
     assert float(values['persona_agent_turn_seconds_bucket{le="+Inf"}']) == 1
     assert "ana" not in answer.text
 

@@ -1,9 +1,7 @@
 """What listed features decide choices: a conditional logit over past choices, as claims.
 
-P(o) is proportional to exp(sum of the weights of the features of o), over the options of one
-choice (McFadden 1974). What all options share cancels out, and a feature is judged against those
-it competed with. Later choices weigh more, so that a change of taste is followed; of choices
-without a date none is known to be later.
+Later choices weigh more, so that a change of taste is followed; of choices without a date none is
+known to be later.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from persona_agent.llm.offline import logit
 from persona_agent.llm.offline.evidence import Array
 from persona_agent.llm.offline.terms import segments
 from persona_agent.persona.render import quoted
@@ -21,8 +20,6 @@ RIDGE = 0.3
 HALF_LIFE = 30
 """Choices after which an older one weighs half."""
 
-STEPS = 50
-CONVERGED = 1e-6
 TELLING = 0.2
 """Least weight, as log-odds, of a feature that is worth a word."""
 
@@ -38,7 +35,7 @@ def feature_claims(cases: Sequence[Case]) -> list[tuple[str, tuple[str, ...], in
     listed = [[sorted(segments(option)) for option in case.options] for case in cases]
     chosen = [case.options.index(case.outcome) for case in cases]
     names = sorted({name for options in listed for option in options for name in option})
-    weights = dict(zip(names, _logit(listed, chosen, names, _recency(cases)), strict=True))
+    weights = _weights(listed, chosen, names, _recency(cases))
     found = []
     for group in _competing(listed, names):
         text = _text(group, weights)
@@ -56,58 +53,19 @@ def _recency(cases: Sequence[Case]) -> Array:
     return np.where(dated, 0.5 ** (np.arange(len(cases))[::-1] / HALF_LIFE), 1.0)
 
 
-def _logit(
+def _weights(
     listed: list[list[list[str]]], chosen: list[int], names: list[str], recency: Array
-) -> Array:
-    """Return one weight a feature: the maximum of the weighted, ridged likelihood, by Newton.
-
-    The likelihood is concave. A full step may still overshoot where choices are many and agree,
-    so that it is halved until it gains.
-    """
+) -> dict[str, float]:
+    """Return the weight of each feature."""
     place = {name: index for index, name in enumerate(names)}
-    designs = []
-    for options, best in zip(listed, chosen, strict=True):
-        design = np.zeros((len(options), len(names)))
+    choices = []
+    for options in listed:
+        present = np.zeros((len(options), len(names)))
         for row, option in enumerate(options):
-            design[row, [place[name] for name in option]] = 1.0
-        designs.append(design - design[best])
-    weights = np.zeros(len(names))
-    value, gradient, curvature = _likelihood(designs, recency, weights)
-    for _ in range(STEPS):
-        step = np.linalg.solve(curvature, gradient)
-        tried = _likelihood(designs, recency, weights + step)
-        while tried[0] < value and np.abs(step).max() > CONVERGED:
-            step /= 2
-            tried = _likelihood(designs, recency, weights + step)
-        if np.abs(step).max() <= CONVERGED:
-            break
-        weights, (value, gradient, curvature) = weights + step, tried
-    return weights
-
-
-def _likelihood(
-    designs: Sequence[Array], recency: Array, weights: Array
-) -> tuple[float, Array, Array]:
-    """Return the ridged log-likelihood, its gradient, and minus its second derivative.
-
-    Args:
-        designs: of each choice (options, features), less the features of what was chosen.
-        recency: (choices,) how much each counts.
-        weights: (features,).
-    """
-    value = -RIDGE / 2 * float(weights @ weights)
-    gradient = -RIDGE * weights
-    curvature = RIDGE * np.eye(len(weights))
-    for design, worth in zip(designs, recency, strict=True):
-        scores = design @ weights
-        shares = np.exp(scores - scores.max())
-        value -= worth * float(scores.max() + np.log(shares.sum()))
-        shares /= shares.sum()
-        mean = shares @ design
-        gradient = gradient - worth * mean
-        spread = design - mean
-        curvature += worth * (spread.T * shares) @ spread
-    return value, gradient, curvature
+            present[row, [place[name] for name in option]] = 1.0
+        choices.append(present)
+    fitted = logit.fit(choices, chosen, recency, ridge=RIDGE)
+    return dict(zip(names, map(float, fitted), strict=True))
 
 
 def _competing(listed: list[list[list[str]]], names: list[str]) -> list[set[str]]:

@@ -108,6 +108,7 @@ class _Request:
         self._written = [case for case in answered if self._is_writing(case)]
         picked = [case for case in answered if not self._is_writing(case)]
         self._cases = [*picked, *self._examples()]
+        self._choices = self._carried_over()
         self._said = self._statements()
         self._applies = self._applicability(self.reading.claims)
 
@@ -122,9 +123,12 @@ class _Request:
         """Return how near each option is to the query, and to what the user said that bears on it.
 
         As far as statements bear on the query, they take its place; see ``statements.BESIDE``.
-        So does what the user wrote, which tells what they are about.
+        So does what the user wrote, which tells what they are about. Beside choices that are
+        carried over the query says little.
         """
         zero_shot = np.asarray(self._own_vectors() @ self._query, dtype=np.float64)
+        if self._choices:
+            zero_shot = zero_shot * evidence.BESIDE_CHOICES
         if self._written:
             near = writings.nearness(self._own_vectors(), self._written, self._embedder)
             zero_shot = zero_shot * statements.BESIDE + near
@@ -163,11 +167,8 @@ class _Request:
         if self.is_rating:
             return scores
         scores += leaning.from_claims(self.options, self.reading.claims, self._applies)
-        past = [case for case in self._cases if self._among_others(case)]
-        if past:
-            vectors = self._embedder.embed([case.query for case in past])
-            weights = evidence.attention(np.asarray(vectors @ self._query, dtype=np.float64))
-            scores += leaning.from_choices(self._option_vectors, past, weights, self._embedder)
+        if self._choices:
+            scores += leaning.from_choices(self.inputs.query, self._choices, self._embedder)
         return scores
 
     def reason(self, best: int) -> str:
@@ -247,7 +248,7 @@ class _Request:
 
     def _counted(self, recent_share: float) -> Counted | None:
         counts = self._counts
-        if counts is None or not counts.counts:
+        if counts is None or not counts.counts or self._choices:
             return None
         labels = [label for label, _ in counts.counts]
         place = {label: index for index, label in enumerate(labels)}
@@ -259,7 +260,7 @@ class _Request:
         return Counted(self._agreement(labels), weight)
 
     def _recalled(self) -> RecalledCases | None:
-        if not self._cases:
+        if not self._cases or self._choices:
             return None
         vectors = self._embedder.embed([case.query for case in self._cases])
         return RecalledCases(
@@ -288,7 +289,13 @@ class _Request:
         shown = self._counts is not None or len(self._cases) >= evidence.FEW_SHOWN
         return expected * (evidence.CLAIM_BESIDE_CASES if shown else 1.0)
 
-    def _among_others(self, case: Case) -> bool:
-        """Tell a choice among options of which ours are not part: it has to be carried over."""
-        shown = {normalized(option) for option in case.options}
-        return len(case.options) > 1 and not shown.issuperset(self._keys)
+    def _carried_over(self) -> list[Case]:
+        """Return the choices among options of their own: what they say has to be carried over.
+
+        Where all of our options were on offer every time, these are labels, and cases of each are
+        counted. Elsewhere a count tells how often a thing was taken and not how often it was left.
+        """
+        choices = [case for case in self._cases if len(case.options) > 1]
+        ours = set(self._keys)
+        labels = all(ours.issubset(map(normalized, case.options)) for case in choices)
+        return [] if self.is_rating or labels else choices

@@ -7,7 +7,9 @@ mass n on the latest few, R the share of the k recalled cases that agree, weight
 P the cases that applicable claims stand for, L the leanings between described options. The share
 of recall is s = by_subject k / (k + FEW_CASES (1 - H)), H the normalized entropy of C: a few cases
 must not outvote a strong habit, but counts that favour no answer say little. With recalled cases
-alone s = 1 and n = k. The constants were measured; see ARCHITECTURE.md.
+alone s = 1 and n = k. Where recalled cases are choices among options of their own, L says what
+they say: C and R are left out, and z counts BESIDE_CHOICES. The constants were measured; see
+ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 BETA = 9.0
+# How a question is put says little of a choice among things whose like was chosen before.
+BESIDE_CHOICES = 1 / 9
 ALPHA = 1.0
 BY_SUBJECT = 0.5
 RECENT_SHARE = 0.6

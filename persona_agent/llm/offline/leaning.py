@@ -7,13 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from persona_agent.llm.offline import logit
 from persona_agent.llm.offline.evidence import Array
 from persona_agent.llm.offline.reading import Claim
+from persona_agent.llm.offline.terms import segments
 from persona_agent.prompts import Case
-from persona_agent.protocols import Embedder, Vectors
+from persona_agent.protocols import Embedder
+from persona_agent.schema import Query
 
 PHRASE = 1.0
-PAST_CHOICES = 12.0
+TASTE = 30.0
+"""Variance of the utility of an option, before anything was chosen."""
+ALIKE = 0.5
+"""Cosine distance over which what is liked in one option says less of another, by e."""
+ATTENTION = 0.1
+"""Likeness by which a past choice has to be nearer to count more, by e."""
+MOST_OPTIONS = 400
+"""Options of past choices that are looked at; the time that it takes grows with their cube."""
 
 
 def mentions(option: str, phrase: str) -> bool:
@@ -41,28 +51,59 @@ def from_claims(options: Sequence[str], claims: Sequence[Claim], applies: Array)
     return scores
 
 
-def from_choices(
-    options: Vectors, past: Sequence[Case], weights: Array, embedder: Embedder
-) -> Array:
-    """Return log-odds from past choices: nearer to what was chosen than to what was turned down.
+def from_choices(query: Query, past: Sequence[Case], embedder: Embedder) -> Array:
+    """Return log-odds from past choices: what they make one expect of the utility of each option.
 
-    score(o) = PAST_CHOICES * sum over cases of weight * (o . chosen - max(o . rejected)), centred
-
-    Each option is set beside the one that it is most like among those turned down: of "hot cider"
-    and "frozen slush", a choice of "warm beverage" over "frozen drink" tells which is wanted, and
-    what else was on offer then tells nothing.
+    Utilities are a Gaussian process over options, in which options that are alike have similar
+    ones, and a choice is a conditional logit of them; see ``logit``. So of "hot cider" and "frozen
+    slush", a choice of "warm beverage" over "frozen drink" tells which is wanted; what was on
+    offer everywhere and never taken is told from what is new; and what several choices say alike
+    does not add up. A choice counts as far as it is like the one at hand, in what is asked and in
+    what is on offer.
 
     Args:
-        options: (options, dimensions) unit vectors.
-        past: cases with their options.
-        weights: (cases,) how much each case counts; they sum to 1.
-        embedder: of the options of the cases.
+        query: with its options.
+        past: cases with their options, the most similar ones first.
+        embedder: of queries and options.
     """
-    scores = np.zeros(len(options))
-    for case, weight in zip(past, weights, strict=True):
-        rejected = [option for option in case.options if option != case.outcome]
-        if rejected:
-            near = options @ embedder.embed([case.outcome, *rejected]).T
-            scores += weight * (near[:, 0] - near[:, 1:].max(axis=1))
-    scores *= PAST_CHOICES
+    choices = [[case.outcome, *(o for o in case.options if o != case.outcome)] for case in past]
+    ends = np.cumsum([len(options) for options in choices])
+    looked_at = max(1, int((ends <= MOST_OPTIONS).sum()))
+    past, choices, ends = past[:looked_at], choices[:looked_at], ends[:looked_at]
+    shown = [option for options in choices for option in options]
+    kernel = _alike([*shown, *query.options], embedder)
+    asked = embedder.embed([case.query for case in past]) @ embedder.embed([query.text])[0]
+    to_shown = np.split(kernel[len(shown) :, : len(shown)], ends[:-1], axis=1)
+    offered = np.array([near.max(axis=1).mean() for near in to_shown])
+    points = logit.features(TASTE * kernel)
+    weights = logit.fit(
+        np.split(points[: len(shown)], ends[:-1]),
+        [0] * len(past),
+        _attention(np.asarray(asked, dtype=np.float64) + offered),
+        ridge=1.0,
+    )
+    scores = points[len(shown) :] @ weights
     return np.asarray(scores - scores.mean(), dtype=np.float64)
+
+
+def _attention(similarity: Array) -> Array:
+    """Return how much each choice counts, 1 for the one most like the choice at hand."""
+    return np.asarray(np.exp((similarity - similarity.max()) / ATTENTION))
+
+
+def _alike(options: Sequence[str], embedder: Embedder) -> Array:
+    """Return how alike options are, (options, options): 1 for equal ones, else towards 0.
+
+    Options that list features are as alike as their features on average.
+    """
+    listed = [sorted(segments(option)) or [option] for option in options]
+    names = list(dict.fromkeys(name for names in listed for name in names))
+    place = {name: index for index, name in enumerate(names)}
+    vectors = np.asarray(embedder.embed(names), dtype=np.float64)
+    near = np.exp((vectors @ vectors.T - 1.0) / ALIKE)
+    share = np.zeros((len(options), len(names)))
+    for row, one in enumerate(listed):
+        share[row, [place[name] for name in one]] = 1 / len(one)
+    kernel = share @ near @ share.T
+    size = np.sqrt(np.diag(kernel))
+    return np.asarray(kernel / np.outer(size, size), dtype=np.float64)

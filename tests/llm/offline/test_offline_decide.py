@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.llm.offline import evidence as ev
 from persona_agent.llm.offline.decide import Decider
+from persona_agent.llm.offline.evidence import Array
 from persona_agent.llm.offline.leaning import from_choices, from_claims, mentions
 from persona_agent.llm.offline.opinion import OpinionReader, sentences
 from persona_agent.llm.offline.reading import BY_HABIT, BY_SUBJECT, LATEST_FIRST, STEADY, read
@@ -249,28 +250,59 @@ def test_leanings() -> None:
         [math.log(4), -math.log(4), 0.0]
     )
     assert from_claims(("tea", "milk"), claims, np.ones(1)) == pytest.approx([0, 0])
-    embedder = HashEmbedder()
-    nothing = from_choices(
-        embedder.embed(options), [Case(query="q", outcome="x")], np.ones(1), embedder
-    )
-    assert nothing == pytest.approx([0, 0, 0])
+
+
+def leans(past: list[Case], *options: str, text: str = "q") -> Array:
+    return from_choices(Query(text=text, options=options), past, HashEmbedder())
 
 
 def test_a_choice_is_carried_over_to_options_that_are_like_its_own() -> None:
-    embedder = HashEmbedder()
+    apple = Case(query="q", outcome="apple", options=("apple", "brick"))
+    brick = apple.model_copy(update={"outcome": "brick"})
     options = ("red apple", "red brick", "stone")
-    vectors = embedder.embed(options)
-    past = [
-        Case(query="q", outcome="apple", options=("apple", "brick")),
-        Case(query="q", outcome="brick", options=("apple", "brick")),
-    ]
-    first, second, even = (
-        from_choices(vectors, past, np.array(weights), embedder)
-        for weights in ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
-    )
+    first, second, even = (leans(past, *options) for past in ([apple], [brick], [apple, brick]))
     assert first.argmax() == 0 and first.argmin() == 1
-    assert second == pytest.approx(-first)
-    assert even == pytest.approx([0, 0, 0])
+    assert second.argmax() == 1 and second.argmin() == 0
+    assert even[0] == pytest.approx(even[1], abs=1e-3)
+
+
+def test_a_choice_in_the_same_situation_outweighs_more_of_another() -> None:
+    now = Case(query="rain and wind outside", outcome="tea", options=("tea", "juice"))
+    other = [
+        Case(query=f"summer heat, day {day}", outcome="juice", options=("tea", "juice"))
+        for day in range(3)
+    ]
+    assert leans([now, *other], "tea", "juice", text="rain and wind outside").argmax() == 0
+    assert leans([now, *other], "tea", "juice", text="summer heat, day 1").argmax() == 1
+
+
+def test_what_was_on_offer_and_left_every_time_is_not_what_is_new() -> None:
+    past = [
+        Case(query="q", outcome=taken, options=(taken, "nuts")) for taken in ("soup", "rice", "pie")
+    ]
+    assert leans(past, "nuts", "melon").argmax() == 1
+
+
+def test_features_that_options_list_are_told_apart() -> None:
+    past = [
+        Case(query="q", outcome="oak, tall, blue", options=("oak, tall, blue", "pine, tall, blue")),
+        Case(query="q", outcome="oak, low, red", options=("pine, low, red", "oak, low, red")),
+    ]
+    assert leans(past, "pine, tall, blue", "oak, round, green").argmax() == 1
+
+
+def test_an_answer_that_was_not_on_offer_was_chosen_over_all_that_was() -> None:
+    past = [Case(query="q", outcome="apple", options=("brick", "stone"))]
+    assert leans(past, "apple", "brick").argmax() == 0
+
+
+def test_beside_choices_among_options_of_their_own_outcomes_are_not_counted() -> None:
+    past = Case(query="a drink at night", outcome="mint tea", options=("mint tea", "black coffee"))
+    other = Case(query="a snack", outcome="nuts", options=("nuts", "crisps"))
+    options = ("black coffee", "mint tea")
+    habit = graded('"black coffee"', {"black coffee": 40})
+    assert chosen("a drink at night", options, habit, past, other) == "mint tea"
+    assert chosen("a drink at night", options, habit) == "black coffee"
 
 
 def test_what_a_user_wrote_about_decides_where_nothing_was_picked() -> None:
