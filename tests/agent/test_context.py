@@ -137,18 +137,20 @@ def test_nothing_is_shown_in_key_words_where_outcomes_are_too_many_to_be_counted
 
 
 def test_what_is_shown_again_is_as_new_as_what_it_is_made_of() -> None:
-    contexts = builder(["tea", "tea"])
-    first = Persona(user_id="ann", claims=(claim("likes short letters"),))
-    query = Query(text="evening drink", options=("tea", "milk"), task="drinks")
-    text = contexts.text(first, query)
-    assert contexts.text(first, query) == text
-    assert "short letters" in text and '"tea" 2' in text
-    later = Episode(id="e9", user_id="ann", query=query, outcome="milk", at=day(9))
-    contexts._episodes.add([later], EMBEDDER.embed([query.text]))
-    assert '"milk" 1' in contexts.text(first, query)
-    second = first.model_copy(update={"claims": (claim("likes long letters"),)})
-    assert "long letters" in contexts.text(second, query)
-    assert "short letters" in contexts.text(first, query)
-    other = Persona(user_id="bob", claims=(claim("likes stamps"),))
-    assert "letters" not in contexts.text(other, query)
-    assert "drinks" not in contexts.text(first, query.model_copy(update={"task": "meals"}))
+    store = InMemoryEpisodeStore()
+    contexts = ContextBuilder(store, EMBEDDER, persona_tokens=600)
+    drinks = Query(text="evening drink", options=("tea", "milk"), task="drinks")
+    short, long, other = (
+        Persona(user_id=user, claims=(claim(text),))
+        for user, text in (("ann", "short letters"), ("ann", "long letters"), ("bob", "stamps"))
+    )
+    texts = set()
+    for number in range(8):
+        now = Episode(user_id="ann", query=drinks, outcome="tea", at=day(number))
+        store.add([now], EMBEDDER.embed([drinks.text]))
+        for persona in (short, short, long, other, short):
+            for query in (drinks, drinks.model_copy(update={"task": "meals"})):
+                fresh = ContextBuilder(store, EMBEDDER, persona_tokens=600)
+                texts.add(contexts.text(persona, query))
+                assert contexts.text(persona, query) == fresh.text(persona, query)
+    assert len(texts) > 6 and any('"tea" 8' in text for text in texts)
