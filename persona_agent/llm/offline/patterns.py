@@ -20,6 +20,8 @@ from persona_agent.schema import Section, task_kind
 SCOPE_WORDS = 5
 LONGEST_LABEL = 60
 PHRASES = 4
+OFTEN = 1 / 6
+"""Least share of the cases that makes an outcome a habit: what came twice among many did not."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def _about(terms: Sequence[str]) -> str:
 
 
 def _usual(cases: Sequence[Case], verb: str) -> list[Pattern]:
-    """The most frequent outcomes, where they are clearly more frequent than others."""
+    """The most frequent outcomes, where they are frequent, and clearly more so than others."""
     counts = Counter(case.outcome for case in cases)
-    fair = max(2.0, 1.5 * len(cases) / len(counts))
+    fair = max(2.0, 1.5 * len(cases) / len(counts), OFTEN * len(cases))
     return [
         Pattern(
             section=Section.DECISION_HABITS,

@@ -65,6 +65,18 @@ async def test_a_draft_names_true_evidence(model: OfflineModel) -> None:
     assert (await model.ask(DRAFT_PERSONA, DraftInputs(cases=()))).claims == ()
 
 
+@pytest.mark.parametrize(("of", "habit"), [(8, True), (40, False)])
+async def test_what_came_twice_among_many_is_no_habit(
+    model: OfflineModel, of: int, habit: bool
+) -> None:
+    cases = [
+        Case(query=f"occasion {n}", outcome=f"snack {max(n, 1)}", task="snacks", episode_id=f"e{n}")
+        for n in range(of)
+    ]
+    written = await model.ask(DRAFT_PERSONA, DraftInputs(cases=tuple(cases), max_claims=8))
+    assert any(one.text == 'often chooses "snack 1"' for one in written.claims) is habit
+
+
 async def test_a_critique_blames_the_claim_that_misled(model: OfflineModel) -> None:
     misled = Claim(section=Section.STYLE, text='chooses "comedy"', evidence=("e1",))
     right = Claim(section=Section.STYLE, text='chooses "war"', evidence=("e0",))
