@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.persona import outcome_statistics, render_statistics
-from persona_agent.persona.admission import admitted
+from persona_agent.persona.admission import admitted, why_not_admitted
+from persona_agent.persona.left_out import TOO_FEW_CASES, leave_out
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftedClaim, DraftInputs
 from persona_agent.prompts.typed import shorten
 from persona_agent.protocols import LanguageModel
@@ -112,7 +113,11 @@ def _known_at_end(facts: Sequence[Fact], history: Sequence[Episode]) -> list[Fac
 def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -> Claim | None:
     named = [name for reference in one.evidence for name in inputs.sources(reference)]
     evidence = tuple(dict.fromkeys(named))
-    if len(evidence) < LEAST_EVIDENCE or not admitted(one.scope, one.text):
+    why = why_not_admitted(one.scope, one.text)
+    if len(evidence) < LEAST_EVIDENCE:
+        why = why or TOO_FEW_CASES
+    if why:
+        leave_out(f"{one.scope}: {one.text}", why)
         return None
     moments = [episode.at for episode in history if episode.id in evidence]
     moments += [fact.valid_from for fact in inputs.facts if set(fact.sources).issubset(named)]

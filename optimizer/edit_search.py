@@ -15,11 +15,15 @@ from persona_agent.optimizer.imagined import Imagination
 from persona_agent.optimizer.judging import Judge
 from persona_agent.optimizer.objective import objective
 from persona_agent.optimizer.pool import Candidate, Pool, merged
+from persona_agent.optimizer.trials import acts
 from persona_agent.optimizer.verification import outdated, supported
 from persona_agent.optimizer.watch import Critiqued, Proposed, tell
 from persona_agent.persona import apply_edits
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, Trial
+
+_Comparison = tuple[tuple[object, ...], tuple[object, ...], tuple[str, ...], bool]
+"""How two personas act, on which episodes, and whether the first has to gain."""
 
 
 class EditSearch:
@@ -36,6 +40,7 @@ class EditSearch:
         self._imagination = imagination
         self._pool = Pool()
         self._validated = 0
+        self._failed: set[_Comparison] = set()
 
     async def rounds(self) -> None:
         """Go round until rounds stop helping: simulate, critique, propose, verify, gate."""
@@ -69,14 +74,22 @@ class EditSearch:
                 self.rejected.append(edit)
 
     async def accepts(self, name: str, candidate: Candidate, errors: float) -> bool:
-        """Compare a candidate with the best and the generic prompt on the later part; keep it."""
+        """Compare a candidate with the best and the generic prompt on the later part; keep it.
+
+        One that acts the same as one that failed is not compared with the same best again: another
+        name, or a lower bar, makes it no better.
+        """
         later = self._judge.slices.validation
+        comparison = _comparison(candidate.persona, self.best.persona, later, errors)
+        if comparison in self._failed:
+            return False
         trials = await self._judge.trials.of(candidate.persona, later)
         best = await self._judge.trials.of(self.best.persona, later)
         generic = await self._judge.trials.of(self._judge.generic, later)
         if not self._judge.gate(name, trials, best, errors) or not self._judge.gate(
             f"against generic: {name}", trials, generic, -self._config.harm_errors
         ):
+            self._failed.add(comparison)
             return False
         credited = credit(candidate.persona, self.best.persona, trials, best)
         self.best = Candidate(credited, candidate.edits)
@@ -133,21 +146,36 @@ class EditSearch:
         if edit.operation is not EditOperation.DELETE:  # a claim can only help where it is shown
             base = showing_claims(base)  # of both, so that no edit is credited with all the others
         persona = self._edited(base, edit)
-        if persona.claims == base.claims:
-            self.rejected.append(edit)
-            return parent
         child = Candidate(persona, (*parent.edits, edit))
         name = words_of(edit)
-        trials = await self._judge.trials.of(persona, batch)
-        before = await self._judge.trials.of(base, batch)
-        if not self._judge.gate(f"minibatch: {name}", trials, before, self._bar(edit, 0.0)):
-            self.rejected.append(edit)
-            return parent
-        await self._enter(child)
-        if await self.accepts(f"validation: {name}", child, self._validation_bar(edit, parent)):
-            return child
+        known = persona.claims == base.claims or self._failed_before(persona, edit, parent)
+        if not known and await self._gains(f"minibatch: {name}", persona, base, batch, edit):
+            await self._enter(child)
+            if await self.accepts(f"validation: {name}", child, self._validation_bar(edit, parent)):
+                return child
         self.rejected.append(edit)
         return parent
+
+    async def _gains(
+        self, name: str, persona: Persona, base: Persona, batch: Sequence[Episode], edit: Edit
+    ) -> bool:
+        """Return whether an edit gains on the batch; a deletion need only do no harm there."""
+        errors = -self._config.harm_errors if edit.operation is EditOperation.DELETE else 0.0
+        comparison = _comparison(persona, base, batch, errors)
+        if comparison in self._failed:
+            return False
+        trials = await self._judge.trials.of(persona, batch)
+        before = await self._judge.trials.of(base, batch)
+        passed = self._judge.gate(name, trials, before, errors)
+        if not passed:
+            self._failed.add(comparison)
+        return passed
+
+    def _failed_before(self, persona: Persona, edit: Edit, parent: Candidate) -> bool:
+        """Return whether what acts the same has failed on validation: no batch can change that."""
+        errors = 0.0 if self._must_gain(edit, parent) else -self._config.harm_errors
+        later = self._judge.slices.validation
+        return _comparison(persona, self.best.persona, later, errors) in self._failed
 
     def _edited(self, persona: Persona, edit: Edit) -> Persona:
         at = self._judge.slices.history[-1].at
@@ -158,16 +186,20 @@ class EditSearch:
 
         The best of m edits that change nothing looks better by about sqrt(2 ln m) standard errors
         (the expected maximum of m normal variables is at most that). Without this, more rounds
-        end in more lucky edits. A parent that is not the best brings what was not accepted along,
-        so that a deletion from it has to gain like any other edit.
+        end in more lucky edits. Below 0, e keeps its sign: what passes anyway is not counted.
         """
         self._validated += 1
-        errors = math.sqrt(self._config.edit_errors**2 + 2 * math.log(self._validated))
-        return self._bar(edit, errors) if parent.edits == self.best.edits else errors
+        least = self._config.edit_errors
+        errors = math.copysign(math.sqrt(least**2 + 2 * math.log(self._validated)), least)
+        return errors if self._must_gain(edit, parent) else -self._config.harm_errors
 
-    def _bar(self, edit: Edit, errors: float) -> float:
-        """A deletion makes the persona smaller: it need not gain, only do no harm."""
-        return -self._config.harm_errors if edit.operation is EditOperation.DELETE else errors
+    def _must_gain(self, edit: Edit, parent: Candidate) -> bool:
+        """A deletion makes the persona smaller: it need not gain, only do no harm.
+
+        A parent that is not the best brings what was not accepted along, so that a deletion from it
+        has to gain like any other edit.
+        """
+        return edit.operation is not EditOperation.DELETE or parent.edits != self.best.edits
 
     async def _enter(self, candidate: Candidate) -> None:
         """Take a candidate into the pool, scored on the latest training episodes."""
@@ -193,6 +225,13 @@ class EditSearch:
         seen = [one for one in near if one.id in cited]
         chosen = {one.id for one in (*unseen, *seen[max(0, len(seen) + len(unseen) - size) :])}
         return [one for one in near if one.id in chosen][-size:]
+
+
+def _comparison(
+    candidate: Persona, incumbent: Persona, episodes: Sequence[Episode], errors: float
+) -> _Comparison:
+    """Return what decides a gate but for the height of its bar: who is compared, and on what."""
+    return acts(candidate), acts(incumbent), tuple(one.id for one in episodes), errors >= 0
 
 
 def showing_claims(persona: Persona) -> Persona:

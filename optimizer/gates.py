@@ -51,7 +51,8 @@ def compare(
 
     The three added observations and the added variance are what keeps a lucky handful of episodes
     from looking like a certain gain. With a negative margin the candidate
-    passes unless it is worse by that many standard errors.
+    passes unless it is worse by that many standard errors. ``reason`` names the mean of the
+    episodes alone, like ``difference``, beside what that would have had to be below.
 
     ``noise`` is the variance of one score between runs of the same candidate. A candidate that
     has to gain must gain more than twice the standard error that this alone gives a difference
@@ -67,13 +68,15 @@ def compare(
     if margin_errors >= 0:
         bar = min(bar, -NOISE_ERRORS * gate_noise(noise, len(padded)))
     passed = fmean(padded) < bar
+    difference = fmean(differences) if differences else 0.0
+    needed = bar * len(padded) / max(1, len(differences))
     return GateResult(
         gate=gate,
         episodes=len(differences),
         candidate_loss=mean_score(candidate, confidence_weight),
         incumbent_loss=mean_score(incumbent, confidence_weight),
-        difference=fmean(differences) if differences else 0.0,
+        difference=difference,
         standard_error=error,
         passed=passed,
-        reason="" if passed else f"difference {fmean(padded):+.3f} is not below {bar:+.3f}",
+        reason="" if passed else f"difference {difference:+.3f} is not below {needed:+.3f}",
     )

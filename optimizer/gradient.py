@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from persona_agent.errors import ModelAnswerError
 from persona_agent.optimizer.alike import telling_cases
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.draft import LEAST_EVIDENCE
 from persona_agent.persona import outcome_statistics, render_statistics
-from persona_agent.persona.admission import admitted
+from persona_agent.persona.admission import why_not_admitted
+from persona_agent.persona.left_out import NOT_USABLE, TOO_FEW_CASES, leave_out
+from persona_agent.persona.render import beside_claims, claims_shown, render
 from persona_agent.prompts import (
     CRITIQUE,
     PROPOSE_EDITS,
@@ -25,6 +28,9 @@ from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, T
 from persona_agent.schema.base import Record
 
 SIMILAR_CASES = 6
+"""Earlier cases that a critique is shown, those that the answer was shown among them."""
+LEAST_SIMILAR = 2
+"""Of these, such as the answer was not shown: what it would have needed may be among them."""
 
 
 class Critique(Record):
@@ -65,28 +71,41 @@ async def _critique(
     model: LanguageModel,
 ) -> Critique | None:
     failure = Failure(case=Case.of(episode), answer=trial.answer or "")
-    before = [one for one in history if one.at < episode.at]
-    same_task = [one for one in before if one.query.task_name == episode.query.task_name]
-    about = " ".join([episode.query.text, *episode.query.options])
-    similar = telling_cases([about], same_task, SIMILAR_CASES)
-    shown = persona.policy.show_claims
+    text = render(persona) if trial.persona_text is None else trial.persona_text
+    shown = {claim.id for claim in claims_shown(persona.claims, text)}
     inputs = CritiqueInputs(
         failure=failure,
+        claims=persona.claims,
         # What the answer was not shown can have neither misled it nor been left unheeded.
-        claims=persona.claims if shown else (),
-        unused=() if shown else persona.claims,
-        similar=tuple(Case.of(one) for one in similar),
+        unused=tuple(claim.id for claim in persona.claims if claim.id not in shown),
+        besides=beside_claims(text),
+        recalled=tuple(Case.of(one) for one in trial.recalled),
+        similar=tuple(Case.of(one) for one in _similar(trial, episode, history)),
     )
     try:
         said = await model.ask(CRITIQUE, inputs)
     except ModelAnswerError:
         return None
-    text = f"{said.critique} {said.preference}".strip()
+    told = {"critique": said.critique, "preference": said.preference}
     named = (inputs.claim_id(reference) for reference in said.misleading)
     return Critique(
-        failure=failure.model_copy(update={"critique": text}),
+        failure=failure.model_copy(update=told),
         misleading=tuple(dict.fromkeys(name for name in named if name is not None)),
     )
+
+
+def _similar(trial: Trial, episode: Episode, history: Sequence[Episode]) -> list[Episode]:
+    """Return a few earlier cases like an episode that its answer was not shown."""
+    known = {one.id for one in trial.recalled}
+    others = [
+        one
+        for one in history
+        if one.at < episode.at
+        and one.query.task_name == episode.query.task_name
+        and one.id not in known
+    ]
+    about = " ".join([episode.query.text, *episode.query.options])
+    return telling_cases([about], others, max(LEAST_SIMILAR, SIMILAR_CASES - len(known)))
 
 
 def blame(persona: Persona, critiques: Sequence[Critique]) -> Persona:
@@ -149,25 +168,25 @@ async def propose_edits(
 def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim]) -> Edit | None:
     targets = [inputs.claim_id(reference) for reference in one.claims]
     evidence = [inputs.episode_id(reference) for reference in one.evidence]
-    if None in targets:
-        return None
     named = tuple(dict.fromkeys(name for name in evidence if name))
+    why = why_not_admitted(one.scope, one.text)
     if one.operation is EditOperation.ADD and len(named) < LEAST_EVIDENCE:
-        return None
-    if not admitted(one.scope, one.text):
-        return None
-    try:
-        return Edit(
-            operation=one.operation,
-            claim_ids=tuple(target for target in targets if target),
-            section=one.section,
-            text=one.text,
-            scope=one.scope,
-            reason=one.reason,
-            evidence=named,
-        )
-    except ValueError:
-        return None
+        why = why or TOO_FEW_CASES
+    edit = None
+    if not why and None not in targets:
+        with suppress(ValueError):
+            edit = Edit(
+                operation=one.operation,
+                claim_ids=tuple(target for target in targets if target),
+                section=one.section,
+                text=one.text,
+                scope=one.scope,
+                reason=one.reason,
+                evidence=named,
+            )
+    if edit is None:
+        leave_out(f"{one.operation} {one.claims}: {one.scope}: {one.text}", why or NOT_USABLE)
+    return edit
 
 
 def words_of(edit: Edit) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from persona_agent.optimizer.journal import JournaledModel, journal_path
 from persona_agent.optimizer.trials import Evaluate
 from persona_agent.optimizer.version_search import VectorsOf
 from persona_agent.persona import diff
+from persona_agent.persona.left_out import counting_left_out
 from persona_agent.prompts import (
     CRITIQUE,
     DECIDE,
@@ -32,6 +34,8 @@ from persona_agent.prompts.admit import ADMIT
 from persona_agent.prompts.lab import RELATE, REPLY_LISTEN, USER_TURN
 from persona_agent.protocols import LanguageModel, PersonaStore
 from persona_agent.schema import Episode, Fact, Persona, Revision, Usage, new_id
+
+logger = logging.getLogger(__name__)
 
 
 class PersonaOptimizer:
@@ -121,9 +125,17 @@ class PersonaOptimizer:
             earlier=[one for one in reversed(versions) if one.cause == "optimize"],
             vectors=self._vectors,
         )
-        with limit() as run:  # of this run alone, and not of what the user does meanwhile
+        with (
+            counting_left_out() as left_out,
+            limit() as run,
+        ):  # of this run alone, and not of what the user does meanwhile
             found = await search.run()
         revision = self._revision(user_id, current, found, search, run.used, len(history))
+        revision = revision.model_copy(update={"left_out": left_out.reasons})
+        if left_out.reasons:
+            logger.info(
+                "left out of what a model wrote", extra={"fields": {"left_out": left_out.reasons}}
+            )
         await uncut(self._store, current, search.draft, found, revision)
         self.forget(user_id)
         return revision

@@ -9,6 +9,7 @@ import streamlit as st
 from persona_agent.agent import PersonaAgent
 from persona_agent.agent.show import evidence_ids, mean_change, noise_line
 from persona_agent.optimizer.watch import Imagined, Simulated
+from persona_agent.persona.left_out import left_out_line
 from persona_agent.schema import Edit, EditOperation, GateResult, Noise, Revision, Usage
 from persona_agent.settings import OFFLINE
 from persona_agent.ui import evidence, plots
@@ -105,6 +106,8 @@ def show_outcome(revision: Revision) -> None:
         st.info("The persona stays as it was.")
         if revision.reason:
             literal(revision.reason)
+    if left_out := left_out_line(revision.left_out):
+        st.caption(left_out)
     final = revision.final
     if final is not None:
         st.markdown(score_words(final))
@@ -244,7 +247,7 @@ def _critiques(learning: Learning) -> None:
         st.caption("Wrong answers are looked into here.")
     with st.container(height=220 if found else "content", border=bool(found)):
         for one in found[:MOST_CRITIQUES]:
-            literal(_cut(one.failure.critique))
+            literal(_cut(f"{one.failure.critique} {one.failure.preference}".strip()))
             st.caption("about")
             literal(_cut(one.failure.case.query))
             st.divider()

@@ -109,6 +109,8 @@ class Simulator:
             confidence=confidence,
             terms=terms,
             imagined=invented,
+            persona_text=context.persona_text,
+            recalled=tuple(one.episode for one in context.recalled),
         )
 
     async def _terms_of(

@@ -93,6 +93,7 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
     from rich.text import Text
 
     from persona_agent.agent.show import noise_line, one_line
+    from persona_agent.persona.left_out import left_out_line
 
     if revision.accepted:
         color, verdict = "green", "improved" if revision.gates else "taken up, not judged"
@@ -107,6 +108,8 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
         output.show(Text(noise_line(revision.noise)))
     _edits(agent, revision, "kept", revision.edits, output)
     _edits(agent, revision, "turned down", revision.rejected, output)
+    if left_out := left_out_line(revision.left_out):
+        output.show(left_out)
     used = revision.usage
     output.show(
         f"{used.calls} calls, {used.prompt_tokens} + {used.completion_tokens} tokens, "

@@ -17,6 +17,7 @@ from typing import Any
 from persona_agent.errors import ModelAnswerError
 from persona_agent.llm.passing import PassingModel
 from persona_agent.persona.admission import admitted
+from persona_agent.persona.left_out import JUDGED, leave_out
 from persona_agent.prompts import (
     DISTIL_FACTS,
     DRAFT_PERSONA,
@@ -50,6 +51,8 @@ class AdmittingModel(PassingModel):
         waiting = [place for place, one in enumerate(words) if any(one) and admitted(*one)]
         directing = await directing_among(self._inner, [_joined(words[place]) for place in waiting])
         refused = {waiting[place] for place in directing}
+        for place in refused:
+            leave_out(_joined(words[place]), JUDGED)
         kept = tuple(one for place, one in enumerate(written) if place not in refused)
         return output.model_copy(update={field: kept})
 

@@ -245,10 +245,16 @@ _PATTERNS = tuple(
     (what, re.compile("|".join(f"(?:{one})" for one in patterns))) for what, patterns in _REFUSED
 )
 
+_BY_OTHERS = re.compile(
+    rf"^(?:when|if|where) (?:an?|the|one|some) (?!{_APPLICATION}\b|user\b)\w+ (?=\w+s\b)"
+    rf"{_any(_DROP, _SHOW)}(?! (?:you|this|that|up)\b)"
+)
+"""What a case is about: *when the hero breaks every rule*, *when a crash shows private data*."""
+
 
 def why_refused(text: str) -> str:
     """Return what a claim or fact tries to change, or "" for one that a persona may hold."""
-    plain = _plain(text[:LONGEST])
+    plain = _BY_OTHERS.sub("when one has", _plain(text[:LONGEST]))
     if found := next((what for what, pattern in _PATTERNS if pattern.search(plain)), ""):
         return found
     from persona_agent.persona.directing import directs  # its patterns take a while to compile
@@ -258,18 +264,22 @@ def why_refused(text: str) -> str:
 
 def admitted(*texts: str) -> bool:
     """Tell whether a persona may hold these texts, each alone and one after the other."""
-    return not any(why_refused(text) for text in _readings(texts))
+    return not why_not_admitted(*texts)
+
+
+def why_not_admitted(*texts: str) -> str:
+    """Return what these texts try to change, read as :func:`admitted` does, or ""."""
+    return next((why for text in _readings(texts) if (why := why_refused(text))), "")
 
 
 def require_admitted(*texts: str) -> None:
     """Raise InputError for what a persona may not hold; it says why, and repeats no text."""
-    for text in _readings(texts):
-        if why := why_refused(text):
-            raise InputError(
-                f"this is not about a user, it would change {why}: a persona holds what somebody "
-                "is like, wants and knows. Say what you like in answers; rules, tools, keys and "
-                "safety wording belong to the application"
-            )
+    if why := why_not_admitted(*texts):
+        raise InputError(
+            f"this is not about a user, it would change {why}: a persona holds what somebody "
+            "is like, wants and knows. Say what you like in answers; rules, tools, keys and "
+            "safety wording belong to the application"
+        )
 
 
 def _readings(texts: tuple[str, ...]) -> Iterable[str]:

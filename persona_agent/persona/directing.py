@@ -26,20 +26,37 @@ from __future__ import annotations
 import re
 
 from persona_agent.persona import directing_words as words
+from persona_agent.persona.naming import without_names
 
 _SENTENCES = re.compile(r"[.!?;\n]+(?:\s|$)")
 
 
 def directs(text: str) -> bool:
     """Tell whether a text, in small letters, directs the assistant in the application's matters."""
-    parts = [part for part in _SENTENCES.split(text) if part.strip()]
+    named = without_names(text, _directs_somewhere)
+    # Who speaks to the assistant means by a name what the name says.
+    return _directs_somewhere(
+        text if named != text and any(map(_addressed, _parts(named))) else named
+    )
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in _SENTENCES.split(text) if part.strip()]
+
+
+def _addressed(sentence: str) -> bool:
+    return bool(words.COMMAND.search(sentence) or words.ADDRESSED.search(sentence))
+
+
+def _directs_somewhere(text: str) -> bool:
+    parts = _parts(text)
     return any(map(_directs, parts)) or (len(parts) > 1 and _directs(" ; ".join(parts)))
 
 
 def _directs(sentence: str) -> bool:
     if words.IN_ITSELF.search(sentence) or words.OBEDIENCE.search(sentence):
         return True
-    addressed = bool(words.COMMAND.search(sentence) or words.ADDRESSED.search(sentence))
+    addressed = _addressed(sentence)
     answered = addressed or bool(words.ANSWERED.search(sentence))
     if answered and words.RAW.search(sentence):
         return True
@@ -92,8 +109,10 @@ def _expected(sentence: str) -> bool:
     """Tell whether a wish, a duty or a grant is uttered, and not a habit of the person's own."""
     if words.OWN_LIFE.search(sentence):
         return False
-    rest = words.OF_A_THING.sub(r"\1", words.CONDITION.sub("", sentence))
-    return any(
-        kind.search(rest)
-        for kind in (words.WISHED, words.UNWANTED, words.MODAL, words.BARE, words.GRANTED)
-    )
+    then = words.CONDITION.sub("", sentence)
+    rest = words.OF_A_THING.sub(r"\1", then)
+    if words.WISHED.search(rest) or words.UNWANTED.search(rest):
+        return True
+    if words.OWN_LIFE.search(then):  # what is done on that condition
+        return False
+    return any(kind.search(rest) for kind in (words.MODAL, words.BARE, words.GRANTED))

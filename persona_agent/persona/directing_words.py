@@ -22,7 +22,12 @@ ASSISTANT = (
 MAKERS = (
     r"(?:the|its|your) (?:operators?|developers?|company|builders?|makers?|creators?|providers?|"
     r"hosts?|vendors?|administrators?|staff)(?! of\b)"
+    r"(?! (?:raised (?:an? |its |the )?(?:prices?|fees?)|made (?:an? |its |the )?(?:mistakes?|"
+    r"errors?)|did nothing|delivered|apologi[sz]e[sd]?|(?:is|was) (?:late|wrong|rude|at fault))\b)"
+    r"(?!'s (?:own )?(?:part|fault|mistakes?|errors?|side|name|apps?|products?|goods|prices?|"
+    r"shops?|letters?)\b)"
 )
+"""Not a company that is met in life: *the company raised a price*, *admits the company's part*."""
 OUTPUT = (
     r"(?:answers?|repl(?:y|ies)|respon(?:ses?|ding)|output|summar(?:y|ies)|conversations?|chats?|"
     r"advice|requests?)"
@@ -57,10 +62,15 @@ SOFTENER = (
     r"(?:please|kindly|always|never|just|simply|then|also|only|now|do not|don't|must|should|let's|"
     r"silently|secretly|quietly|immediately|automatically|by default|instead|so|and|but)"
 )
+_NO_ORDER = (
+    r"(?!be (?:it|they)\b|(?:answer|guide|order|play|post|promise|record|reply|report|request|"
+    r"search|show|view|visit) or \w+(?:,| chooses\b))"
+)
+"""*Be it long or short* commands nothing, and *a novel, play or story,* is a list."""
 COMMAND = re.compile(
     # At the beginning of a sentence, behind a condition, or where a sentence goes on.
     rf"(?:^\W*(?:[\w ]+: )?|[,:\u2013\u2014-] |\b(?:and|then|so|just|please|never|always|don't|do "
-    rf"not) )(?:{SOFTENER}\W+){{0,3}}(?:{ORDERS})\b(?! (?:is|are|was|were)\b)"
+    rf"not) )(?:{SOFTENER}\W+){{0,3}}{_NO_ORDER}(?:{ORDERS})\b(?! (?:is|are|was|were)\b)"
 )
 ADDRESSED = _words(
     "you", "your", "yours", "yourself", ASSISTANT, f"(?:{ASSISTANT})'s", MAKERS,
@@ -143,14 +153,17 @@ GRANTED = _words(
     "(?:can|may|could) (?:see|read|view|access|look|open|use|switch|change|override)",
     "signs? off", "gets? (?:what|whatever|the|all|any)",
 )  # fmt: skip
-CONDITION = re.compile(r"^\W*(?:when(?:ever)?|if|where|for|in|on|at|about|among|as)\b[^,]*(?:,|$)")
+CONDITION = re.compile(
+    r"^\W*(?:when(?:ever)?|if|where|for|in|on|at|about|among|as)\b[^,]*(?:,|$)|"
+    r"\b(?:also|even) (?:where|when|if)\b.*"
+)
 OF_A_THING = re.compile(
     r"\b(prefers?|wants?|likes?|loves?|enjoys?|hates?|needs?|avoids?)(?: (?!that\b|when\b|if\b|"
     r"it\b)[\w'-]+){1,4} (?:that|which|whose|who|where)\b.*"
 )
 """What is said of a thing that somebody likes."""
 OWN_LIFE = re.compile(
-    rf"^\W*(?:the user said: )?(?:the user |\w+ly |often |always |sometimes "
+    rf"^\W*+(?:the user said: )?(?:the user |\w+ly |often |always |sometimes "
     rf")*(?!{WISH}\b)(?!.*\b(?:can|may|must|should|are to|will) be \w+)(?!\w+ (?:\w+ "
     rf"){{0,2}}?(?:must|"
     r"should|ought|may|can|need|are|is|will|were|was)\b)(?!(?:is|has|was|does|always|sometimes|"

@@ -90,6 +90,17 @@ def claims_shown(claims: Iterable[Claim], text: str) -> list[Claim]:
     ]
 
 
+def beside_claims(text: str) -> str:
+    """Return the blocks of a persona's text that hold no claims: counts, key words, examples."""
+    sections = {_heading(section) for section in Section}
+    blocks = [block for block in text.split("\n\n") if block.partition("\n")[0] not in sections]
+    return "\n\n".join(blocks)
+
+
+def _heading(section: Section) -> str:
+    return section.value.capitalize()
+
+
 def _line_below(claim: Claim) -> str:
     return f"{BELOW_SCOPE}{one_line(claim.text)}{_seen(claim)}"
 
@@ -130,7 +141,7 @@ def _section(section: Section, claims: Sequence[Claim]) -> str:
         if claim.section is section:
             scopes.setdefault(_same_scope(claim.scope) or claim.id, []).append(claim)
     lines = [line for group in scopes.values() for line in _group(group)]
-    return "\n".join([section.value.capitalize(), *lines]) if lines else ""
+    return "\n".join([_heading(section), *lines]) if lines else ""
 
 
 def _group(claims: Sequence[Claim]) -> list[str]:

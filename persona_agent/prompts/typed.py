@@ -255,38 +255,63 @@ class DraftOutput(Record):
 # --- critique: the textual loss of one simulated answer ---------------------------------------
 
 
+MOST_RECALLED = 24
+"""Cases that an answer was given from, the closest ones, that its critique shows."""
+
+
 class Failure(Record):
-    """A case that was answered wrongly: what was answered, and what the user really did."""
+    """A case that was answered wrongly: what was answered, and what the user really did.
+
+    ``critique`` says why the answer missed, ``preference`` what the user seems to want.
+    """
 
     case: Case
     answer: str
     critique: str = ""
+    preference: str = ""
 
 
 class CritiqueInputs(PromptInputs):
-    """One wrong answer, the claims that steered it or were not shown, and similar cases before."""
+    """One wrong answer with what it was given from, and what was known beside that.
+
+    ``unused`` are the ids of those claims that were not shown. A claim has the number of its place
+    here and where edits are proposed; behind U it was not shown. ``besides`` is what the persona's
+    text held but claims, ``recalled`` the cases shown, ``similar`` others before.
+    """
 
     failure: Failure
     claims: tuple[Claim, ...] = ()
-    unused: tuple[Claim, ...] = ()
+    unused: tuple[str, ...] = ()
+    besides: str = ""
+    recalled: tuple[Case, ...] = ()
     similar: tuple[Case, ...] = ()
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
+        case = self.failure.case
+        shown = [n for n, one in enumerate(self.claims, 1) if one.id not in self.unused]
+        unused = [n for n, one in enumerate(self.claims, 1) if one.id in self.unused]
         return {
-            "claims": _claims(self.claims),
-            "unused": "\n".join(f"- {shorten(one.statement, 600)}" for one in self.unused)
-            or NOTHING,
-            "similar": cases_text(self.similar, offered=self.failure.case.options),
-            "query": self.failure.case.query,
-            "options": numbered(self.failure.case.options) or NOTHING,
+            "claims": _claims(self.claims, shown),
+            "besides": self.besides or NOTHING,
+            "recalled": self._recalled(),
+            "unused": _claims(self.claims, unused, letter="U"),
+            "similar": cases_text(self.similar, offered=case.options),
+            "query": f"{case.head}{case.query}",
+            "options": numbered(case.options) or NOTHING,
             "answer": self.failure.answer or "(no answer)",
-            "outcome": self.failure.case.outcome,
+            "outcome": case.outcome,
         }
 
+    def _recalled(self) -> str:
+        text = cases_text(self.recalled[:MOST_RECALLED], offered=self.failure.case.options)
+        left = len(self.recalled) - MOST_RECALLED
+        return f"{text}\n(and {left} more, less close)" if left > 0 else text
+
     def claim_id(self, reference: str) -> str | None:
-        """Translate a reference of the prompt to a claim id."""
-        return resolve(reference, "C", [claim.id for claim in self.claims])
+        """Translate a reference of the prompt to the id of a claim that was shown."""
+        found = resolve(reference, "C", [claim.id for claim in self.claims])
+        return None if found in self.unused else found
 
 
 class CritiqueOutput(Record):
@@ -299,17 +324,22 @@ class CritiqueOutput(Record):
     misleading: tuple[str, ...] = ()
 
 
-def _claims(claims: Sequence[Claim]) -> str:
-    if not claims:
-        return NOTHING
-    lines = []
-    for number, claim in enumerate(claims, 1):
-        fixed = ", fixed by the user" if claim.protected else ""
-        counts = f"helped {claim.helpful}, harmed {claim.harmful}{fixed}"
-        lines.append(
-            f"[C{number}] ({claim.section.value}; {counts}) {shorten(claim.statement, 600)}"
-        )
-    return "\n".join(lines)
+def _claims(
+    claims: Sequence[Claim], numbers: Sequence[int] | None = None, *, letter: str = "C"
+) -> str:
+    """Return one line for each claim, or for those of some numbers, which count from 1."""
+    chosen = range(1, len(claims) + 1) if numbers is None else numbers
+    lines = [f"[{letter}{number}] {_claim(claims[number - 1])}" for number in chosen]
+    return "\n".join(lines) or NOTHING
+
+
+def _claim(claim: Claim) -> str:
+    parts: list[str] = [claim.section.value]
+    if claim.helpful or claim.harmful:
+        parts.append(f"helped {claim.helpful}, harmed {claim.harmful}")
+    if claim.protected:
+        parts.append("fixed by the user")
+    return f"({'; '.join(parts)}) {shorten(claim.statement, 600)}"
 
 
 # --- propose edits: the textual gradient becomes a change -------------------------------------
@@ -337,6 +367,7 @@ class ProposeInputs(PromptInputs):
                 f"  answered: {shorten(failure.answer, 200)}\n"
                 f"  the user: {shorten(failure.case.outcome, 200)}{failure.case.rivals(labels)}\n"
                 f"  critique: {shorten(failure.critique, 600) or NOTHING}"
+                + (f"\n  wants: {shorten(failure.preference, 400)}" if failure.preference else "")
             )
         first = len(self.failures) + 1
         kept = [f"[E{n}] {case.whole(labels=labels)}" for n, case in enumerate(self.correct, first)]

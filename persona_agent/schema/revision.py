@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from persona_agent.schema.base import Record
-from persona_agent.schema.episode import EpisodeId, UserId, new_id
+from persona_agent.schema.episode import Episode, EpisodeId, UserId, new_id
 from persona_agent.schema.persona import Section
 from persona_agent.schema.usage import Usage
 
@@ -75,7 +75,8 @@ class Trial(Record):
 
     A trial with an error is unscored: ``loss`` is 1, but it is shown and counted as an error.
     ``loss`` is of the task alone; ``terms`` stand apart. An answer to an ``imagined`` query has no
-    loss (it is 0), because nobody knows what the user would have done.
+    loss (it is 0), because nobody knows what the user would have done. ``persona_text`` and
+    ``recalled`` are what the answer was given from; the text is None where that is not known.
     """
 
     episode_id: EpisodeId
@@ -85,6 +86,8 @@ class Trial(Record):
     error: str | None = None
     terms: Terms = Terms()
     imagined: bool = False
+    persona_text: str | None = None
+    recalled: tuple[Episode, ...] = ()
 
 
 class Noise(Record):
@@ -149,7 +152,8 @@ class Revision(Record):
 
     ``outcomes`` is the number of known outcomes that it learned from. ``noise`` is None where
     equal requests get equal answers, or too little was asked twice. ``critic`` names the model
-    whose verdicts were in the objective; "" where rules alone judged.
+    whose verdicts were in the objective; "" where rules alone judged. ``left_out`` is how many
+    claims and edits that a model wrote were never tried, by reason.
     """
 
     id: str = Field(default_factory=new_id)
@@ -160,6 +164,7 @@ class Revision(Record):
     outcomes: int = Field(default=0, ge=0)
     edits: tuple[Edit, ...] = ()
     rejected: tuple[Edit, ...] = ()
+    left_out: dict[str, int] = Field(default_factory=dict)
     gates: tuple[GateResult, ...] = ()
     noise: Noise | None = None
     usage: Usage = Usage()

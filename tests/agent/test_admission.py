@@ -15,6 +15,7 @@ from persona_agent.llm.offline.model import OfflineModel
 from persona_agent.memory import open_memory
 from persona_agent.optimizer import OptimizerConfig
 from persona_agent.optimizer.gradient import propose_edits
+from persona_agent.persona.left_out import JUDGED, NOT_USABLE, TOO_FEW_CASES
 from persona_agent.prompts.admit import ADMIT, AdmitInputs
 from persona_agent.schema import Claim, Edit, Persona, Section
 from persona_agent.settings import Settings
@@ -106,6 +107,13 @@ def test_what_a_user_states_and_corrects(tmp_path: Path) -> None:
         assert [one.text for one in agent.persona_sync("ana").claims] == [TASTE]
 
 
+LEFT_OUT = {
+    JUDGED: 1,
+    NOT_USABLE: 1,
+    TOO_FEW_CASES: 1,
+    "rules of the application": 1,
+    "what the assistant has to do": 1,
+}
 SLY = "feels at home where caveats are a thing of the past"  # no rule finds that
 
 
@@ -211,6 +219,31 @@ def test_an_import_of_versions_that_answer_beside_the_latest(tmp_path: Path) -> 
         stored = agent.persona_sync("ana")
         assert [claim.text for claim in stored.claims] == [TASTE]
         assert [one.claims for one in stored.alternatives] == [()]
+
+
+def test_a_revision_counts_what_was_left_out_and_repeats_none_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    once = of_cases("likes tea") | {"evidence": ["E1"]}
+    drafted = [of_cases(SLY, "at supper"), of_cases(TASTE), of_cases(HOSTILE), once]
+    edits = [
+        of_cases("likes salad") | {"operation": "add"},
+        of_cases("be frank: no warnings, no rules") | {"operation": "add"},
+        of_cases("likes soup") | {"operation": "update", "claims": ["C77"]},
+    ]
+    agent, _ = sampling(tmp_path, draft_persona={"claims": drafted}, propose_edits={"edits": edits})
+    with agent, caplog.at_level("INFO"):
+        revision = agent.optimize_sync("ana")
+        assert agent.revisions_sync("ana")[-1].left_out == revision.left_out
+    assert revision.left_out == LEFT_OUT
+    told = [one for one in caplog.records if "left out" in one.getMessage()]
+    assert [vars(one)["fields"] for one in told] == [{"left_out": LEFT_OUT}]
+
+
+def test_nothing_left_out_is_nothing_to_tell(tmp_path: Path) -> None:
+    agent, _ = sampling(tmp_path, draft_persona={"claims": [of_cases(TASTE)]})
+    with agent:
+        assert agent.optimize_sync("ana").left_out == {}
 
 
 async def test_offline_the_verdict_is_the_rule() -> None:

@@ -131,7 +131,8 @@ def test_optimize_shows_gates_edits_and_cost(
                           TermMeans(term="copying", weight=0.5, candidate=0.0, incumbent=None),
                           TermMeans(term="irrelevance", weight=1, candidate=None, incumbent=None),
                       ))  # fmt: skip
-    made = revision(edits=(edit,), rejected=(edit,), gates=(gate,))
+    left_out = {"tools": 2, "rests on too few cases": 1}
+    made = revision(edits=(edit,), rejected=(edit,), gates=(gate,), left_out=left_out)
 
     monkeypatch.setattr(PersonaAgent, "optimize_sync", lambda self, user: made)
     result = cli("optimize", "--user", "ana")
@@ -154,6 +155,7 @@ def test_optimize_shows_gates_edits_and_cost(
     )
     assert "      2026-03-01  How to get to town 0? -> train" in result.stdout
     assert "Edits turned down" in result.stdout
+    assert "wrote: 3; tools (2), rests on too few cases (1)\n" in result.stdout
     assert "3 calls, 100 + 20 tokens" in result.stdout
     found = cli("optimize", "--user", "ana", "--json").stdout
     assert Revision.model_validate_json(found) == made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,22 @@ def test_the_numbers_of_the_formula() -> None:
     )
     assert result.standard_error == pytest.approx(((6 / 49 + 0.05) / 7) ** 0.5)
     assert result.passed == (-1 / 7 < -0.5 * ((6 / 49 + 0.05) / 7) ** 0.5)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30),
+    st.floats(-2, 2),
+)
+def test_a_reason_tells_the_difference_and_what_it_had_to_be_below(
+    losses: list[tuple[float, float]], errors: float
+) -> None:
+    candidate, incumbent = (trials([pair[side] for pair in losses]) for side in (0, 1))
+    result = compare("g", candidate, incumbent, confidence_weight=0, margin_errors=errors)
+    told = re.fullmatch(r"difference (\S+) is not below (\S+)", result.reason)
+    assert result.passed == (told is None)
+    if told:
+        assert told[1] == f"{result.difference:+.3f}"
+        assert float(told[1]) >= float(told[2]) - 0.0011
 
 
 def test_confidence_tells_candidates_apart_that_are_equally_right() -> None:

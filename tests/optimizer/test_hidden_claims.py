@@ -80,6 +80,34 @@ async def test_a_merger_is_judged_with_its_claims_shown() -> None:
     assert found.best.persona.policy.show_claims and len(found.best.persona.claims) == 2
 
 
+async def test_a_merger_is_not_judged_that_acts_like_what_was_turned_down() -> None:
+    # The edit gains on the batch, and loses on what came later.
+    found = edits(persona(5, policy=ContextPolicy()), 2, targets=[7] * 12 + [5] * 8)
+    await found.rounds()
+    judged = [gate.gate for gate in found._judge.gates]
+    assert judged == ["minibatch: add: weight=2", "validation: add: weight=2"]
+    assert found._pool.partner(found.best) is not None
+    await found.merge()
+    assert [gate.gate for gate in found._judge.gates] == judged
+    assert not found.best.edits
+
+
+@pytest.mark.parametrize(
+    ("weight", "judged"), [(2, ["minibatch", "validation"]), (-2, ["minibatch"])]
+)
+async def test_an_edit_that_comes_again_with_another_reason_is_judged_once(
+    weight: int, judged: list[str]
+) -> None:
+    found = edits(persona(5, policy=ContextPolicy()), targets=[7] * 12 + [5] * 8)
+    edit = {"operation": "add", "text": f"weight={weight}", "evidence": ["E1", "E2"]}
+    twice = {"edits": [edit | {"reason": reason} for reason in ("one", "another")]}
+    found._model = ScriptedModel(proposals()._answers | {"propose_edits": twice})
+    await found.rounds()
+    assert [gate.gate.partition(":")[0] for gate in found._judge.gates] == judged
+    assert [one.reason for one in found.rejected] == ["one", "another"]
+    assert found._validated == judged.count("validation")
+
+
 @pytest.mark.parametrize("shown", [True, False])
 async def test_a_critic_is_told_which_claims_were_not_shown(shown: bool) -> None:
     model = ScriptedModel({"critique": {"critique": "x"}})
@@ -89,7 +117,7 @@ async def test_a_critic_is_told_which_claims_were_not_shown(shown: bool) -> None
     await critique_errors(start, trials, episodes, episodes, model)
     (_, inputs) = model.requests[0]
     assert isinstance(inputs, CritiqueInputs)
-    assert (inputs.claims, inputs.unused) == ((start.claims, ()) if shown else ((), start.claims))
+    assert (inputs.claims, inputs.unused) == (start.claims, () if shown else ("c1",))
 
 
 def test_blame_that_only_sorts_claims_asks_nothing_again() -> None:

@@ -67,8 +67,9 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
     case = Case(
         query=text, outcome=text, options=(text, "b"), task=task, date="2026-01-01", episode_id="e1"
     )
-    failure = Failure(case=case, answer=text, critique=text)
+    failure = Failure(case=case, answer=text, critique=text, preference=text)
     claims = (Claim(section=Section.STYLE, text=text, scope=text[:400], origin="user"),)
+    unused = Claim(section=Section.STYLE, text=text, origin="user")
     episode = Episode(
         id="e1",
         user_id="ana",
@@ -85,7 +86,17 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
         (CLARIFY, ClarifyInputs(query=query, persona=text, recalled=(case,))),
         (RESPOND, RespondInputs(query=query, persona=text, recalled=(case,))),
         (DRAFT_PERSONA, DraftInputs(cases=(case,), facts=(fact,), statistics=text)),
-        (CRITIQUE, CritiqueInputs(failure=failure, claims=claims, similar=(case,))),
+        (
+            CRITIQUE,
+            CritiqueInputs(
+                failure=failure,
+                claims=(*claims, unused),
+                unused=(unused.id,),
+                besides=text,
+                recalled=(case,),
+                similar=(case,),
+            ),
+        ),
         (
             PROPOSE_EDITS,
             ProposeInputs(
@@ -173,6 +184,13 @@ def test_the_file_says_that_sections_are_data(prompt: TypedPrompt[Any, Any]) -> 
     assert opened == closed
 
 
+@pytest.mark.parametrize(("prompt", "most"), [(DECIDE, 400), (DECIDE_BRIEF, 140)])
+def test_what_every_decision_pays_for_stays_short(
+    prompt: TypedPrompt[DecideInputs, DecideOutput], most: int
+) -> None:
+    assert len(prompt.text.split()) <= most
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_an_unknown_field_is_no_answer(prompt: TypedPrompt[Any, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -250,8 +268,8 @@ def forged_lines(text: str, task: str) -> list[str]:
     """Return the lines of all lists of items that some text has made."""
     found = []
     for prompt, inputs in filled(text, task):
-        # The persona comes as it was rendered, and single texts as they are.
-        single = {"query", "answer", "outcome", "statistics", "persona", "message"}
+        # What was rendered before comes as it is, and so do single texts.
+        single = {"query", "answer", "outcome", "statistics", "persona", "message", "besides"}
         for name in sorted(set(inputs.sections()) - single):
             lines = inputs.sections()[name].splitlines()
             found += [

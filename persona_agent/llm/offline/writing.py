@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Set
 
 from persona_agent.llm.offline.decide import normalized
 from persona_agent.llm.offline.evidence import CLAIM_APPLIES_AT
@@ -22,7 +22,6 @@ from persona_agent.llm.offline.statements import statements_in
 from persona_agent.llm.offline.terms import words
 from persona_agent.persona.render import claim_line, quoted
 from persona_agent.prompts import (
-    Case,
     ConfirmedFact,
     CritiqueInputs,
     CritiqueOutput,
@@ -41,7 +40,7 @@ from persona_agent.prompts import (
     RespondOutput,
 )
 from persona_agent.protocols import Embedder
-from persona_agent.schema import SAID, Claim, EditOperation, Section
+from persona_agent.schema import SAID, EditOperation, Section
 
 FACT_AFTER = 3
 
@@ -64,11 +63,12 @@ def draft(inputs: DraftInputs) -> DraftOutput:
 def critique(inputs: CritiqueInputs, embedder: Embedder) -> CritiqueOutput:
     """Say what the outcome was, which claims named the wrong answer, and what similar cases say."""
     failure = inputs.failure
-    agreeing = [case for case in inputs.similar if _same(case.outcome, failure.case.outcome)]
-    misleading = _misleading(inputs.claims, failure.case, failure.answer, embedder)
+    before = [*inputs.recalled, *inputs.similar]
+    agreeing = [case for case in before if _same(case.outcome, failure.case.outcome)]
+    misleading = _misleading(inputs, embedder)
     text = (
         f"The user's answer was {quoted(failure.case.outcome)}, not {quoted(failure.answer)}. "
-        f"{len(agreeing)} of {len(inputs.similar)} similar cases had the same outcome."
+        f"{len(agreeing)} of {len(before)} similar cases had the same outcome."
     )
     if misleading:
         text += f" {len(misleading)} claim(s) pointed to the wrong answer."
@@ -85,10 +85,13 @@ def _same(first: str, second: str) -> bool:
     return normalized(first) == normalized(second)
 
 
-def _misleading(claims: Sequence[Claim], case: Case, answer: str, embedder: Embedder) -> list[str]:
+def _misleading(inputs: CritiqueInputs, embedder: Embedder) -> list[str]:
     """Return references of the claims that apply to the case and name the wrong answer only."""
+    case, answer = inputs.failure.case, inputs.failure.answer
     found = []
-    for number, claim in enumerate(claims, 1):
+    for number, claim in enumerate(inputs.claims, 1):
+        if claim.id in inputs.unused:
+            continue
         read = read_claim(claim_line(claim)[2:])
         names = [normalized(label) for label in read.likes]
         if normalized(answer) not in names or normalized(case.outcome) in names:

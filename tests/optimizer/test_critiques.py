@@ -1,0 +1,116 @@
+"""A critic gets what the answer was given from: claims, counts and cases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from persona_agent.agent.simulate import Simulator
+from persona_agent.memory.episodes import InMemoryEpisodeStore
+from persona_agent.optimizer import OptimizerConfig
+from persona_agent.optimizer.gradient import critique_errors, propose_edits
+from persona_agent.prompts import CritiqueInputs, DecideInputs, ProposeInputs
+from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section
+from persona_agent.testing import HashEmbedder, ScriptedModel
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SUBJECTS = ("trench soldiers war", "fools jokes laughter", "wedding dress love", "space ship stars")
+LABELS = ("war", "comedy", "romance", "fiction")
+CLAIMS = tuple(
+    Claim(
+        id=label,
+        section=Section.PREFERENCES,
+        scope=f"when it is about {subject}",
+        text=f'picks "{label}"',
+        evidence=("e0", "e1"),
+    )
+    for subject, label in zip(SUBJECTS, LABELS, strict=True)
+)
+
+
+def episode(number: int) -> Episode:
+    return Episode(
+        id=f"e{number}",
+        user_id="ann",
+        query=Query(text=f"{SUBJECTS[number % 4]} {number}", options=LABELS, task="films"),
+        outcome=LABELS[number % 4],
+        at=START + timedelta(days=number),
+    )
+
+
+PAST = [episode(number) for number in range(40)]
+ASKED = PAST[37]  # fools and jokes: "comedy"
+
+
+async def criticized(policy: ContextPolicy, tokens: int = 600) -> tuple[CritiqueInputs, str]:
+    """Answer ASKED wrongly; return what its critic was shown, and the persona that answered."""
+    model = ScriptedModel(
+        {
+            "decide": {"choice": 4},
+            "decide_brief": {"choice": 4},
+            "critique": {"critique": "U1 leads to it", "preference": "laughs"},
+        }
+    )
+    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
+    store.add(PAST, embedder.embed([one.query.text for one in PAST]))
+    persona = Persona(user_id="ann", claims=CLAIMS, policy=policy)
+    trials = await Simulator(store, embedder, persona_tokens=tokens)(persona, [ASKED], model)
+    (found,) = await critique_errors(persona, trials, [ASKED], PAST, model)
+    assert (found.failure.critique, found.failure.preference) == ("U1 leads to it", "laughs")
+    (_, decided), (_, inputs) = model.requests
+    assert isinstance(decided, DecideInputs) and isinstance(inputs, CritiqueInputs)
+    assert inputs.recalled == decided.recalled
+    assert inputs.failure.case.date == decided.date == "2026-02-07"
+    return inputs, decided.persona
+
+
+async def test_claims_that_were_left_out_as_less_near_are_told_apart() -> None:
+    inputs, shown = await criticized(ContextPolicy(recalled=1, most_claims=2, show_claims=True))
+    assert inputs.claims == CLAIMS and len(inputs.unused) == 2
+    assert "comedy" not in inputs.unused
+    for claim in CLAIMS:
+        assert (claim.statement in shown) == (claim.id not in inputs.unused)
+
+
+async def test_claims_for_which_there_was_no_room_are_told_apart() -> None:
+    inputs, shown = await criticized(ContextPolicy(show_statistics=False), tokens=40)
+    assert 0 < len(inputs.unused) < len(CLAIMS)
+    for claim in CLAIMS:
+        assert (claim.statement in shown) == (claim.id not in inputs.unused)
+
+
+async def test_counts_are_those_of_the_answer_and_hold_no_claims() -> None:
+    inputs, shown = await criticized(ContextPolicy(recalled=4))
+    assert inputs.unused == ()
+    assert inputs.besides in shown
+    assert inputs.besides.startswith('Outcomes so far\n- films (37): "war" 10')
+    assert "when it is about" not in inputs.besides
+    hidden, shown = await criticized(ContextPolicy.generic())
+    assert (hidden.besides, shown, len(hidden.unused)) == ("", "", len(CLAIMS))
+
+
+async def test_further_cases_are_earlier_ones_that_the_answer_was_not_shown() -> None:
+    for recalled, further in ((0, 6), (4, 2), (12, 2)):
+        inputs, _ = await criticized(ContextPolicy(recalled=recalled))
+        assert (len(inputs.recalled), len(inputs.similar)) == (recalled, further)
+        known = {case.episode_id for case in inputs.recalled}
+        for case in inputs.similar:
+            assert case.episode_id not in known and case.date < "2026-02-07"
+
+
+async def test_a_proposal_gets_the_wish_apart_from_the_critique() -> None:
+    model = ScriptedModel(
+        {
+            "decide": {"choice": 4},
+            "critique": {"critique": "missed", "preference": "laughs"},
+            "propose_edits": {"edits": []},
+        }
+    )
+    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
+    persona = Persona(user_id="ann", claims=CLAIMS)
+    store.add(PAST, embedder.embed([one.query.text for one in PAST]))
+    trials = await Simulator(store, embedder)(persona, [ASKED], model)
+    critiques = await critique_errors(persona, trials, [ASKED], PAST, model)
+    await propose_edits(persona, critiques, [], PAST, [], model, OptimizerConfig())
+    (_, inputs) = model.requests[-1]
+    assert isinstance(inputs, ProposeInputs)
+    assert "  critique: missed\n  wants: laughs" in inputs.sections()["failures"]
