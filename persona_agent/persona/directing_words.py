@@ -19,15 +19,18 @@ ASSISTANT = (
     r"who)|(?:the|an|this|your|any) ai|(?:the|this|its|your|an?|any) (?:\w+ )?(?:model|system|"
     r"agent|app|application|platform|software|service|program|persona))"
 )
-MAKERS = (
-    r"(?:the|its|your) (?:operators?|developers?|company|builders?|makers?|creators?|providers?|"
-    r"hosts?|vendors?|administrators?|staff)(?! of\b)"
-    r"(?! (?:raised (?:an? |its |the )?(?:prices?|fees?)|made (?:an? |its |the )?(?:mistakes?|"
-    r"errors?)|did nothing|delivered|apologi[sz]e[sd]?|(?:is|was) (?:late|wrong|rude|at fault))\b)"
-    r"(?!'s (?:own )?(?:part|fault|mistakes?|errors?|side|name|apps?|products?|goods|prices?|"
-    r"shops?|letters?)\b)"
+_MET = (
+    r"(?:company|builders?|makers?|creators?|providers?|hosts?|vendors?|staff)(?: (?:raised (?:an? "
+    r"|its |the )?(?:prices?|fees?)|made (?:an? |its |the )?(?:mistakes?|errors?)|did nothing "
+    r"wrong|apologi[sz]e[sd]?(?! for)|(?:is|was) (?:late|rude|at fault))\b|'s (?:own )?(?:part|"
+    r"fault|mistakes?|errors?|side|name|apps?|products?|goods|prices?|shops?|letters?)\b(?! (?:is|"
+    r"are|must|should|may|can|needs?)\b))"
 )
-"""Not a company that is met in life: *the company raised a price*, *admits the company's part*."""
+"""Such as are met in life: *the company raised a price*, *admits the company's part*."""
+MAKERS = (
+    rf"(?:the|its|your) (?!{_MET})(?:operators?|developers?|company|builders?|makers?|creators?|"
+    r"providers?|hosts?|vendors?|administrators?|staff)(?! of\b)"
+)
 OUTPUT = (
     r"(?:answers?|repl(?:y|ies)|respon(?:ses?|ding)|output|summar(?:y|ies)|conversations?|chats?|"
     r"advice|requests?)"

@@ -35,6 +35,8 @@ _BETWEEN = (
 _CHOICE = re.compile(
     rf"\b(?P<verb>{_GIVES})\b(?P<thing>[^\".!?]{{0,80}}?)(?P<names>{_NAME}(?:{_BETWEEN}{_NAME})*)"
 )
+_WISHING = re.compile(r"sees|prefers|likes|avoids|wants")
+"""Verbs that may wish something as well: these stay."""
 _NAMES = re.compile(_NAME)
 _FEATURE = re.compile(r"^(?:no|without|zero) (?=\w+(?: \w+)?$)")
 """What a thing lacks: *no contract* is a feature of it."""
@@ -44,7 +46,7 @@ _FILING = re.compile(
 )
 _RATING = re.compile(
     r"\b(?:rates|grades|gives|marks|picks|chooses|avoids) (?:apps|systems)"
-    r"(?= (?:that|which|who)\b)"
+    r"(?= (?:that|which|who)\b(?!.*\b(?:wants?|expects?|so|never|must|should|may)\b))"
 )
 """A thing that is rated, and not the assistant."""
 
@@ -59,7 +61,10 @@ def without_names(text: str, directs: Callable[[str], bool]) -> str:
 
     def plain(match: re.Match[str]) -> str:
         names = [_FEATURE.sub("", name[1:-1].strip()) for name in _NAMES.findall(match["names"])]
-        return match[0] if _directing(names, directs) else f"chooses{match['thing']}x"
+        if _directing(names, directs):
+            return match[0]
+        verb = match["verb"] if _WISHING.match(match["verb"]) else "chooses"
+        return f"{verb}{match['thing']}x"
 
     if '"' in text or "'" in text or "\u201c" in text:
         text = _CHOICE.sub(plain, text)
