@@ -19,7 +19,16 @@ from persona_agent.persona.alternatives import as_version, choose
 from persona_agent.persona.sketches import sketches
 from persona_agent.prompts import Case
 from persona_agent.protocols import Embedder, EpisodeStore
-from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Recalled, TaskStatistics
+from persona_agent.schema import (
+    Claim,
+    ContextPolicy,
+    Episode,
+    Persona,
+    Query,
+    Recalled,
+    Section,
+    TaskStatistics,
+)
 from persona_agent.schema.base import Record
 
 MOST_RECALLED = 200
@@ -230,14 +239,37 @@ class ContextBuilder:
         )
 
     def _to_the_point(self, persona: Persona, vector: npt.NDArray[np.float32] | None) -> Persona:
-        """Return the persona with as many claims as its policy has room for, the nearest ones."""
+        """Return the persona with as many claims as its policy has room for; see ``_telling``."""
         most = persona.policy.most_claims
         if most is None or vector is None or len(persona.claims) <= most:
             return persona
         near = self._embedder.embed([claim.statement for claim in persona.claims]) @ vector
-        kept = set(np.argsort(-near, kind="stable")[:most].tolist())
+        kept = _telling(persona.claims, near, most)
         claims = [one for n, one in enumerate(persona.claims) if n in kept or one.pinned]
         return persona.model_copy(update={"claims": tuple(claims)})
+
+
+def _telling(claims: Sequence[Claim], near: npt.NDArray[np.float32], most: int) -> set[int]:
+    """Return the places of the claims to show where there is room for few.
+
+    A claim that always applies is near to no query, and so is one whose scope takes knowledge to
+    see ("when the film is made from a novel"). One of each kind, that with the most evidence, is
+    shown whatever is asked; the nearest ones fill what is left, one at least. What the user said
+    in so many words goes by nearness alone: it rests on no number of cases.
+    """
+    drawn = [n for n, claim in enumerate(claims) if claim.origin != "user"]
+    always = [
+        n for n in drawn if not claims[n].scope or claims[n].section is Section.DECISION_HABITS
+    ]
+    scoped = [n for n in drawn if n not in always]
+
+    def rank(place: int) -> tuple[int, int]:
+        claim = claims[place]
+        return len(claim.evidence), claim.helpful - claim.harmful
+
+    standing = [max(kind, key=rank) for kind in (scoped, always) if kind]
+    nearest = np.argsort(-near, kind="stable").tolist()
+    return set(list(dict.fromkeys([*standing[: most - 1], *nearest]))[:most])
 
 
 def _current_taste(policy: ContextPolicy, before: datetime | None) -> datetime | None:

@@ -8,6 +8,7 @@ whatever it contains. Claims of one scope stand together, below a line that name
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from persona_agent.schema import Claim, ContextPolicy, Persona, Section, TaskStatistics
 
@@ -15,7 +16,7 @@ CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
 """A task with fewer tokens for its counts is left out."""
 COUNTS_HEADING = "Outcomes so far"
-SKETCHES_HEADING = "Latest cases in key words"
+SKETCHES_HEADING = "Latest cases, a few words each (weak signs)"
 SKETCH_TOKENS = 90
 EXAMPLES_HEADING = "Telling examples"
 ITEM = "- "
@@ -154,9 +155,9 @@ def _group(claims: Sequence[Claim]) -> list[str]:
 def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 300) -> str:
     """Return one line a task.
 
-    ``- task (31): "comedy" 12, "action" 8; latest first, from 2026-03-01 back: "action"``. What
-    does not recur, and rare outcomes where the budget is too small, are left out; ``(31)`` still
-    counts them.
+    ``- task (31): "comedy" 12, "action" 8; latest first, from 2026-03-01 back: "action", "comedy"
+    x3``: x3 is three in a row. What does not recur, and rare outcomes where the budget is too
+    small, are left out; ``(31)`` still counts them.
     """
     counted = [one for one in statistics if one.counts]
     shown = counted[: max(1, max_tokens // LEAST_TOKENS)]
@@ -173,21 +174,28 @@ def _statistics_line(one: TaskStatistics, budget: int) -> str:
     numbers = ""
     if one.mean is not None and one.median is not None and one.spread is not None:
         numbers = f"; mean {one.mean:g}, median {one.median:g}, spread {one.spread:g}"
-    counts = _fitting([f"{quoted(label)} {count}" for label, count in one.counts], budget * 2 // 3)
-    latest = _fitting([quoted(label) for label in one.recent], budget // 3)
+    counted = _fitting([f"{quoted(label)} {count}" for label, count in one.counts], budget * 2 // 3)
+    counts = ", ".join(counted)
+    latest = ", ".join(_runs(_fitting([quoted(label) for label in one.recent], budget // 3)))
     day = f", from {one.latest_at.date().isoformat()} back" if one.latest_at else ""
     return f"- {one_line(one.task)} ({one.total}): {counts}{numbers}; latest first{day}: {latest}"
 
 
-def _fitting(items: Sequence[str], budget: int) -> str:
-    """Join as many items as fit, the first one always."""
+def _fitting(items: Sequence[str], budget: int) -> list[str]:
+    """Return as many items as fit, the first one always."""
     kept: list[str] = []
     for item in items:
         budget -= estimate_tokens(item + ", ")
         if budget < 0 and kept:
             break
         kept.append(item)
-    return ", ".join(kept)
+    return kept
+
+
+def _runs(items: Sequence[str]) -> list[str]:
+    """Write items that follow upon their like as one: ``"tea" x3``."""
+    runs = ((item, len(list(same))) for item, same in groupby(items))
+    return [item if length == 1 else f"{item} x{length}" for item, length in runs]
 
 
 def _sketches(statistics: Sequence[TaskStatistics], budget: int) -> str:

@@ -107,8 +107,9 @@ class ContextPolicy(Record):
     in the same situation and another one was chosen: tastes change. With ``brief`` choices are
     asked for in few words: where little is shown, there is little to weigh. ``show_sketches`` adds
     past cases in a few key words each to the statistics. ``most_claims`` limits the claims to those
-    that are nearest to the query; pinned ones are shown all the same. ``since`` is set where taste
-    changed as a whole: cases from before it are neither recalled nor counted for later questions.
+    with the most evidence and those that are nearest to the query; pinned ones are shown all the
+    same. ``since`` is set where taste changed as a whole: cases from before it are neither recalled
+    nor counted for later questions.
     """
 
     recalled: int = Field(default=8, ge=0, le=200)

@@ -113,6 +113,41 @@ def test_the_claims_nearest_to_the_query_are_shown_and_pinned_ones_always() -> N
     assert "stamps" in built([], ContextPolicy(recalled=0, most_claims=4), *claims).persona_text
 
 
+def drawn(text: str, seen: int, scope: str = "", section: Section = Section.VALUES) -> Claim:
+    evidence = tuple(f"e{n}" for n in range(seen))
+    return Claim(section=section, scope=scope, text=text, evidence=evidence)
+
+
+NOVELS = drawn("files it under 'book'", 9, "when the film is made from a novel")
+HABIT = drawn("repeats the last choice", 4, "on most days", Section.DECISION_HABITS)
+ALWAYS = drawn("is brief", 3)
+NEAR = drawn("takes tea", 2, "for an evening drink")
+NEARER = drawn("takes milk", 2, "for an evening drink, late")
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [
+        (1, {NEAR.text}),
+        (2, {NEAR.text, NOVELS.text}),
+        (3, {NEAR.text, NOVELS.text, HABIT.text}),
+        (4, {NEAR.text, NOVELS.text, HABIT.text, NEARER.text}),
+    ],
+)
+def test_what_most_cases_speak_for_is_shown_however_far_it_is_from_the_query(
+    most: int, shown: set[str]
+) -> None:
+    claims = (ALWAYS, NEARER, NOVELS, NEAR, HABIT)
+    text = built([], ContextPolicy(recalled=0, most_claims=most), *claims).persona_text
+    assert {one.text for one in claims if one.text in text} == shown
+
+
+def test_what_the_user_said_goes_by_nearness_however_often_other_things_were_seen() -> None:
+    claims = (claim("mountain trails"), claim("evening drink with milk"), claim("evening drink"))
+    text = built([], ContextPolicy(recalled=0, most_claims=2), *claims).persona_text
+    assert "trails" not in text and "with milk" in text
+
+
 # --- cases in key words -------------------------------------------------------------------------
 
 IN_SHORT = ContextPolicy(recalled=1, show_sketches=True)

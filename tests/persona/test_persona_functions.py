@@ -92,7 +92,7 @@ def test_the_blocks_come_in_order_and_items_are_lines() -> None:
         "- short words (user's own words)\n\n"
         "Outcomes so far\n"
         '- t (5): "tea" 3, "milk" 2; latest first, from 2026-01-05 back: '
-        '"milk", "tea", "tea", "milk", "tea"\n\n'
+        '"milk", "tea" x2, "milk", "tea"\n\n'
         "Telling examples\n"
         '- What now? -> "tea"'
     )
@@ -362,13 +362,36 @@ def test_long_outcomes_and_chats_are_not_counted() -> None:
 
 
 @ROUNDS
-@given(labels=st.lists(READABLE, min_size=1, max_size=12))
+@given(labels=st.lists(READABLE | st.sampled_from(["tea", "milk x2", "x3"]), min_size=1))
 def test_counts_are_read_back_as_they_were_rendered(labels: list[str]) -> None:
     (made,) = outcome_statistics(episodes(*labels, *labels))
     (counts,) = read(render_statistics((made,), 20_000)).counts
     assert (counts.task, counts.total) == ("t", 2 * len(labels))
     assert counts.counts == tuple((quoted(name)[1:-1], count) for name, count in made.counts)
     assert counts.latest == tuple(quoted(name)[1:-1] for name in made.recent)
+
+
+def test_runs_of_the_latest_outcomes_are_written_once() -> None:
+    latest = outcome_statistics(episodes("tea", "milk", "tea", *["milk"] * 8))
+    assert render_statistics(latest).endswith(': "milk" x8, "tea", "milk"')
+    alone = outcome_statistics(episodes(*["a book with a long name"] * 10))
+    assert render_statistics(alone).endswith(': "a book with a long name" x10')
+
+
+@ROUNDS
+@given(
+    labels=st.lists(st.sampled_from(["tea", "a cup of milk"]), min_size=1, max_size=20),
+    budget=st.integers(20, 300),
+)
+def test_writing_runs_once_makes_no_difference_to_what_is_told(
+    labels: list[str], budget: int
+) -> None:
+    (made,) = outcome_statistics(episodes(*labels, *labels))
+    (counts,) = read(render_statistics((made,), budget)).counts
+    assert counts.latest == made.recent[: len(counts.latest)]
+    each = [estimate_tokens(f"{quoted(name)}, ") for name in made.recent]
+    fitting = sum(sum(each[: n + 1]) <= budget // 3 for n in range(len(each)))
+    assert len(counts.latest) == max(1, fitting)
 
 
 @pytest.mark.parametrize(

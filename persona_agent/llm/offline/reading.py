@@ -25,6 +25,7 @@ _SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 _COUNT = re.compile(r'"([^"]*)" (\d+)')
 _QUOTED = re.compile(r'"([^"]*)"')
+_RUN = re.compile(r'"([^"]*)"(?: x(\d{1,3}))?')
 _RATING = re.compile(r"\b(?:rates?|scores?|gives?|stars?)\b(?:[^.;]|\.\d)*", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.]*\d)")
 _NOT = re.compile(
@@ -201,7 +202,9 @@ def _counts(line: str) -> list[Counts]:
     task, total, tail = found.groups()
     counted, *latest = _LATEST.split(tail, maxsplit=1)
     counts = tuple((label, int(count)) for label, count in _COUNT.findall(counted))
-    return [Counts(task, int(total), counts, tuple(_QUOTED.findall(latest[0] if latest else "")))]
+    runs = _RUN.findall(latest[0] if latest else "")
+    each = tuple(label for label, length in runs for _ in range(int(length or 1)))
+    return [Counts(task, int(total), counts, each)]
 
 
 def _sketches(line: str) -> list[tuple[str, str]]:
