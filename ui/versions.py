@@ -152,7 +152,7 @@ def policy_words(policy: ContextPolicy) -> dict[str, str]:
         weights += f", recency {blend.recency:g} (half after {blend.half_life_days:g} days)"
     claims = "shown" if policy.show_claims else "not shown"
     if policy.show_claims and policy.most_claims is not None:
-        claims = f"the {policy.most_claims} nearest to a query shown"
+        claims = f"{policy.most_claims} at most: the best proven, and the nearest to a query"
     words = {
         "Past interactions recalled": str(policy.recalled),
         "Weights of recall": weights,
