@@ -48,7 +48,7 @@ Threads do not make it faster (they share one interpreter, and keep it from the 
 
 
 class ProxyInputs(PromptInputs):
-    """The rendered persona, and what was recalled, one line each, best first."""
+    """The rendered persona, and what was recalled, one line each, oldest first."""
 
     persona: str = ""
     memories: tuple[str, ...] = ()
@@ -189,7 +189,8 @@ class Proxy:
             recalled = self._memories(persona, vector, context.recalled, asked.messages)
         else:
             shown = self._contexts.text(persona, query)
-        lines = tuple(memory_line(one.episode) for one in recalled)
+        told = sorted(recalled, key=lambda one: one.episode.at)
+        lines = tuple(memory_line(one.episode) for one in told)
         system, _ = PROXY.render(ProxyInputs(persona=shown, memories=lines))
         return ProxyTurn(
             user=asked.user,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import openai
@@ -211,6 +212,21 @@ def test_the_hosts_system_message_stays_and_goes_first(
         assert "go before everything below" in added
         assert "is a vegetarian" in added and "lentils" in added
         assert last == {"role": "user", "content": "Dinner on a Monday?"}
+
+
+def test_memories_stand_oldest_first(front: Running, endpoint: ModelServer) -> None:
+    asked = "Which tea this morning?"
+    endpoint.replies = [Reply(told("Green."))]
+    march = datetime(2026, 3, 1, tzinfo=UTC)
+    for day, query in enumerate(("Which bread?", "Which tea, on a morning?", asked)):
+        front.agent.record_sync("ana", query, f"answer {day}", at=march + timedelta(days=day))
+    with client(front) as api:
+        api.chat.completions.create(
+            model="m", user="ana", messages=[{"role": "user", "content": asked}]
+        )
+    system = endpoint.requests[-1]["messages"][0]["content"]
+    places = [system.find(f"answer {day}") for day in range(3)]
+    assert -1 not in places and places == sorted(places)
 
 
 def test_content_parts_are_kept_and_read(front: Running, endpoint: ModelServer) -> None:
