@@ -28,12 +28,14 @@ from persona_agent.prompts import (
     DecideInputs,
     TypedPrompt,
 )
+from persona_agent.prompts.clarify import CLARIFY
 from persona_agent.schema import Query
 from persona_agent.testing import ReplayModel
 from persona_agent.testing.transcript import read_transcript
 
 DESK = Path(__file__).parent.parent / "replays" / "desk.jsonl"
 TAGS: dict[str, TypedPrompt[Any, Any]] = {
+    '"between"': CLARIFY,
     "<what_the_user_did>": CRITIQUE,
     "<tried_without_success>": PROPOSE_EDITS,
     "<new_episodes>": DISTIL_FACTS,
@@ -54,8 +56,8 @@ def _rows() -> list[tuple[dict[str, Any], str]]:
 def _prompt(request: dict[str, Any]) -> TypedPrompt[Any, Any] | None:
     if request.get("tools"):
         return None
-    user = request["messages"][1]["content"]
-    return next((prompt for tag, prompt in TAGS.items() if tag in user), None)
+    shown = "".join(message["content"] for message in request["messages"][:2])
+    return next((prompt for tag, prompt in TAGS.items() if tag in shown), None)
 
 
 def _options(request: dict[str, Any]) -> tuple[str, ...]:
@@ -65,8 +67,8 @@ def _options(request: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _parsed(prompt: TypedPrompt[Any, Any], request: dict[str, Any], text: str) -> Any:
-    query = Query(text="?", options=_options(request)) if prompt is DECIDE else Query(text="?")
-    # Only decide's check reads its inputs.
+    # Only the checks of decide and clarify read their inputs, of which they have the query.
+    query = Query(text="?", options=_options(request))
     return parse_answer(prompt, DecideInputs(query=query), Reply(text=text))
 
 
