@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from persona_agent.persona.words import telling_words
 from persona_agent.schema import Episode
@@ -50,7 +51,8 @@ def sketches(
 
     Key words are those that set cases of this outcome apart from cases of the others. Names of a
     single case and contractions tell nothing of other cases and are no key words. Where nearly all
-    cases had one outcome there are no sketches: its count says as much.
+    cases had one outcome there are no sketches: its count says as much. Nor are there of ratings:
+    a grade is a matter of degree, and few words of a text tell its subject only.
 
     Args:
         episodes: with outcomes, of one task, in time order.
@@ -59,6 +61,8 @@ def sketches(
     latest = episodes[-LATEST:]
     outcomes = Counter(episode.outcome or "" for episode in latest)
     if not latest or max(outcomes.values()) > ONE_SIDED * len(latest):
+        return ()
+    if latest[-1].query.kind == "rating":
         return ()
     told = [_words(episode.query.text) for episode in latest]
     contrast = _Contrast(told, [episode.outcome or "" for episode in latest])
@@ -96,7 +100,8 @@ def _key_words(words: Sequence[str], outcome: str, contrast: _Contrast) -> str:
     return " ".join(words[place] for place in sorted(ranked[:KEY_WORDS]))
 
 
-def _words(text: str) -> dict[str, _Use]:
+@lru_cache(maxsize=4096)
+def _words(text: str) -> Mapping[str, _Use]:
     """Return the telling words of a text in their order, in lower case, and how they are written.
 
     In a text that is mostly written with capitals (a title) these tell nothing.

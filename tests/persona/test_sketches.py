@@ -113,3 +113,14 @@ def test_they_keep_to_their_room_and_to_a_policy_that_shows_them() -> None:
     (counted,) = outcome_statistics(many)
     counted = counted.model_copy(update={"sketches": sketches(many)})
     assert SKETCHES_HEADING not in render(Persona(user_id="ana", statistics=(counted,)))
+
+
+def test_grades_are_not_told_in_key_words() -> None:
+    stars = Query(text="", options=("1", "2", "3", "4", "5"), task="films")
+    rated = [
+        one.model_copy(
+            update={"query": stars.model_copy(update={"text": one.query.text}), "outcome": str(n)}
+        )
+        for n, one in enumerate(FILMS, 3)
+    ]
+    assert sketches(FILMS) and sketches(rated) == ()
