@@ -116,7 +116,7 @@ def test_they_keep_to_their_room_and_to_a_policy_that_shows_them() -> None:
 
 
 def test_grades_are_not_told_in_key_words() -> None:
-    stars = Query(text="", options=("1", "2", "3", "4", "5"), task="films")
+    stars = Query(text="?", options=("1", "2", "3", "4", "5"), task="films")
     rated = [
         one.model_copy(
             update={"query": stars.model_copy(update={"text": one.query.text}), "outcome": str(n)}
