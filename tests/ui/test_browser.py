@@ -222,7 +222,10 @@ def change_the_persona(here: Visit) -> None:
     here.page.get_by_text("Rests on").first.click()
     here.shot("persona")
     here.page.get_by_text("State something yourself").click()
-    here.page.get_by_label("What is true of you").fill(f"never wants sport {HOSTILE}")
+    here.settled()  # a button that still moves can miss its click
+    stated = here.page.get_by_label("What is true of you")
+    stated.fill(f"never wants sport {HOSTILE}")
+    stated.press("Tab")
     here.press("State it")
     here.reads("Stated. No optimization changes it.")
     here.reads("never wants sport")
