@@ -13,7 +13,7 @@ from persona_agent.persona import outcome_statistics, render_statistics
 from persona_agent.persona.admission import admitted, why_not_admitted
 from persona_agent.persona.left_out import TOO_FEW_CASES, leave_out
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftedClaim, DraftInputs
-from persona_agent.prompts.typed import shorten
+from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import (
     Claim,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.prompts import PromptInputs, TypedPrompt, neutralize
-from persona_agent.prompts.typed import NOTHING, shorten
+from persona_agent.prompts.parts import NOTHING, shorten
 from persona_agent.protocols import ChatMessage, ChatReply
 from persona_agent.schema import Episode
 

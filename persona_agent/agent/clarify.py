@@ -11,7 +11,7 @@ from persona_agent.persona.admission import admitted
 from persona_agent.persona.overtaking import SAME_SITUATION, first_changes
 from persona_agent.prompts import Case
 from persona_agent.prompts.clarify import CLARIFY, ClarifyInputs
-from persona_agent.prompts.typed import shorten
+from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import Embedder, EpisodeStore, LanguageModel
 from persona_agent.schema import SAID, Episode, Fact, Query
 from persona_agent.schema.base import Record

@@ -19,7 +19,7 @@ from persona_agent.llm import Ledger
 from persona_agent.llm.critic import Checked, Conflict
 from persona_agent.persona.own_words import occasion
 from persona_agent.prompts.lab import Line
-from persona_agent.prompts.typed import shorten
+from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import ChatReply
 from persona_agent.schema import Usage
 from persona_agent.schema.base import Record

@@ -26,7 +26,7 @@ from persona_agent.agent.recorder import Recorder
 from persona_agent.agent.turn import TASK
 from persona_agent.persona.render import claims_shown
 from persona_agent.prompts import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import NOTHING
+from persona_agent.prompts.parts import NOTHING
 from persona_agent.protocols import ChatReply
 from persona_agent.schema import Episode, Persona, Query, Recalled, new_id
 

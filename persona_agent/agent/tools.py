@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from persona_agent.agent.chat_prompt import memory_line, tool_message
 from persona_agent.agent.wikipedia import search_wikipedia
 from persona_agent.errors import InputError, PersonaAgentError
-from persona_agent.prompts.typed import shorten
+from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import ChatMessage, Tool, ToolCall
 from persona_agent.schema import Persona
 from persona_agent.schema.base import Record

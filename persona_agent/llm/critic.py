@@ -16,6 +16,7 @@ from persona_agent.persona.losses import listener_loss
 from persona_agent.persona.own_words import occasion
 from persona_agent.prompts.lab import (
     LISTEN,
+    MOST_BEARING,
     OF_ASSISTANT,
     OF_USER,
     RELATE,
@@ -30,8 +31,6 @@ from persona_agent.prompts.template import TypedPrompt
 from persona_agent.protocols import LanguageModel
 
 VOTES = 3
-MOST_BEARING = 3
-"""Statements on which a reply depends that a critic may name, as its prompt says."""
 
 ListenPrompt = TypedPrompt[ListenInputs, ListenOutput]
 """Asks who of some persons said a line, or for whom of them a reply was written."""

@@ -1,6 +1,7 @@
 """Every use of a language model, as a typed prompt: a text file, an input and an output model."""
 
 from persona_agent.prompts.catalog import all_prompts
+from persona_agent.prompts.parts import Case
 from persona_agent.prompts.template import PromptInputs, TypedPrompt, neutralize
 from persona_agent.prompts.typed import (
     CRITIQUE,
@@ -11,7 +12,6 @@ from persona_agent.prompts.typed import (
     PROFILE,
     PROPOSE_EDITS,
     RESPOND,
-    Case,
     ConfirmedFact,
     CritiqueInputs,
     CritiqueOutput,

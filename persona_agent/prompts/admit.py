@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from persona_agent.prompts.parts import resolve, shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import resolve, shorten
 from persona_agent.schema.base import Record
 
 LONGEST_STATEMENT = 2_500

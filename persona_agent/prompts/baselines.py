@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from persona_agent.prompts.parts import NOTHING, Case, Sentence, numbered, shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import NOTHING, Case, Sentence, numbered, shorten
 from persona_agent.schema import Query
 from persona_agent.schema.base import Record
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from persona_agent.prompts.parts import Case, cases_text, resolve, shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import Case, cases_text, resolve, shorten
 from persona_agent.schema.base import Record
 
 

@@ -17,7 +17,7 @@ from persona_agent.prompts import (
     TypedPrompt,
 )
 from persona_agent.prompts.clarify import CLARIFY, ClarifyInputs
-from persona_agent.prompts.typed import LABELS_COME, MOST_RIVALS, RIVALS_LENGTH, cases_text
+from persona_agent.prompts.parts import LABELS_COME, MOST_RIVALS, RIVALS_LENGTH, cases_text
 from persona_agent.schema import Query
 
 MANY = tuple(f"label {n}" for n in range(MOST_RIVALS + 2))

@@ -53,7 +53,7 @@ from persona_agent.prompts.baselines import (
     baseline_prompts,
 )
 from persona_agent.prompts.clarify import CLARIFY, ClarifyInputs
-from persona_agent.prompts.typed import numbered, resolve, shorten
+from persona_agent.prompts.parts import numbered, resolve, shorten
 from persona_agent.schema import Claim, Episode, Fact, Feedback, Query, Section
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from persona_agent.llm.offline.evidence import Array
 from persona_agent.llm.offline.reading import Claim, read
 from persona_agent.persona.render import quoted
 from persona_agent.prompts.clarify import ClarifyInputs, ClarifyOutput
-from persona_agent.prompts.typed import Case, shorten
+from persona_agent.prompts.parts import Case, shorten
 from persona_agent.protocols import Embedder
 
 APPLIES = 0.5

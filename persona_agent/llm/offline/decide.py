@@ -105,8 +105,9 @@ class _Request:
         )
         self._counts = next((c for c in self.reading.counts if self._fits(c)), None)
         answered = [case for case in inputs.recalled if case.outcome]
-        self._written = [case for case in answered if self._is_writing(case)]
-        picked = [case for case in answered if not self._is_writing(case)]
+        picked, self._written = answered, list[Case]()
+        if not self.is_rating:
+            picked, self._written = writings.told_apart(answered, self.options)
         self._cases = [*picked, *self._examples()]
         self._choices = self._carried_over()
         self._said = self._statements()
@@ -192,9 +193,6 @@ class _Request:
         )
 
     # --- the parts ------------------------------------------------------------------------------
-
-    def _is_writing(self, case: Case) -> bool:
-        return not self.is_rating and writings.is_writing(case, self.options)
 
     def _fits(self, counts: Counts) -> bool:
         wanted = self.inputs.query.task_name

@@ -83,8 +83,13 @@ def attention(similarity: Array) -> Array:
 
     Age plays no part here: discounting a handful of similar cases by age was measured to hurt.
     """
-    weights = np.exp((similarity - similarity.max()) / ATTENTION)
+    weights = closeness(similarity)
     return np.asarray(weights / weights.sum())
+
+
+def closeness(similarity: Array) -> Array:
+    """Return how much each case counts, 1 for the most similar one; e less for each ATTENTION."""
+    return np.asarray(np.exp((similarity - similarity.max()) / ATTENTION))
 
 
 def applicability(similarity: Array) -> Array:

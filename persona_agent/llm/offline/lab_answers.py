@@ -15,6 +15,7 @@ import numpy as np
 from persona_agent.errors import ModelCannotError
 from persona_agent.persona.contradiction import ContradictionReader, sentences
 from persona_agent.prompts.lab import (
+    MOST_BEARING,
     OF_ASSISTANT,
     OF_USER,
     AssertInputs,
@@ -46,7 +47,6 @@ from persona_agent.protocols import Embedder
 NOTHING_TO_SAY = "That is not known."
 BEARS_ON = 0.25
 """Cosine from which a statement bears on a message, a reply on the line before."""
-MOST_BEARING = 3
 ANSWERS = 0.4
 ABOUT_A_FACT = 0.45
 _WHOSE = re.compile(rf'^(?:{OF_USER}|{OF_ASSISTANT[:-2]}(?:, (?:asked|told) "[^"]*", said)?: )')

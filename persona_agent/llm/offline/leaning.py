@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from persona_agent.llm.offline import logit
-from persona_agent.llm.offline.evidence import Array
+from persona_agent.llm.offline.evidence import Array, closeness
 from persona_agent.llm.offline.reading import Claim
 from persona_agent.llm.offline.terms import segments
 from persona_agent.prompts import Case
@@ -20,8 +20,6 @@ TASTE = 30.0
 """Variance of the utility of an option, before anything was chosen."""
 ALIKE = 0.5
 """Cosine distance over which what is liked in one option says less of another, by e."""
-ATTENTION = 0.1
-"""Likeness by which a past choice has to be nearer to count more, by e."""
 MOST_OPTIONS = 400
 """Options of past choices that are looked at; the time that it takes grows with their cube."""
 
@@ -79,16 +77,11 @@ def from_choices(query: Query, past: Sequence[Case], embedder: Embedder) -> Arra
     weights = logit.fit(
         np.split(points[: len(shown)], ends[:-1]),
         [0] * len(past),
-        _attention(np.asarray(asked, dtype=np.float64) + offered),
+        closeness(np.asarray(asked, dtype=np.float64) + offered),
         ridge=1.0,
     )
     scores = points[len(shown) :] @ weights
     return np.asarray(scores - scores.mean(), dtype=np.float64)
-
-
-def _attention(similarity: Array) -> Array:
-    """Return how much each choice counts, 1 for the one most like the choice at hand."""
-    return np.asarray(np.exp((similarity - similarity.max()) / ATTENTION))
 
 
 def _alike(options: Sequence[str], embedder: Embedder) -> Array:

@@ -14,15 +14,20 @@ PROSE_WORDS = 30
 PROSE_PER_OPTION = 2
 
 
-def is_writing(case: Case, options: Sequence[str]) -> bool:
-    """Tell whether the answer of a case is prose, such as an abstract, and not a thing picked.
+def told_apart(cases: Sequence[Case], options: Sequence[str]) -> tuple[list[Case], list[Case]]:
+    """Return the cases in which a thing was picked, and those whose answer is prose.
 
-    Prose was picked from no list, and is longer than any of the options could be: no option can
-    be the same again, so that how many agree says nothing.
+    Prose, such as an abstract, was picked from no list, and is longer than any of the options could
+    be: no option can be the same again, so that how many agree says nothing.
     """
     longest = max((len(option.split()) for option in options), default=0)
-    words = len(case.outcome.split())
-    return not case.options and words > max(PROSE_WORDS, PROSE_PER_OPTION * longest)
+    most = max(PROSE_WORDS, PROSE_PER_OPTION * longest)
+    picked: list[Case] = []
+    written: list[Case] = []
+    for case in cases:
+        prose = not case.options and len(case.outcome.split()) > most
+        (written if prose else picked).append(case)
+    return picked, written
 
 
 def nearness(options: Vectors, writings: Sequence[Case], embedder: Embedder) -> Array:

@@ -48,6 +48,7 @@ from persona_agent.prompts.lab.judging import (
 )
 from persona_agent.prompts.lab.replies import (
     LONGEST_DRAFT,
+    MOST_BEARING,
     OF_ASSISTANT,
     OF_USER,
     REPLY_CHECK,
@@ -101,6 +102,7 @@ __all__ = [
     "LONGEST_DRAFT",
     "LONGEST_LINE",
     "MEDIATE",
+    "MOST_BEARING",
     "MOST_LABELS",
     "OF_ASSISTANT",
     "OF_USER",

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from persona_agent.prompts.lab.talk import Line, conversation
+from persona_agent.prompts.parts import NOTHING, Sentence, numbered, shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import NOTHING, Sentence, numbered, shorten
 from persona_agent.schema.base import Record
 
 Verdict = Literal["entailment", "neutral", "contradiction"]

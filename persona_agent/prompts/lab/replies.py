@@ -6,11 +6,13 @@ from pydantic import Field
 
 from persona_agent.prompts.lab.judging import ListenInputs, ListenOutput, check_speaker
 from persona_agent.prompts.lab.talk import indented
+from persona_agent.prompts.parts import NOTHING, Sentence, shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import NOTHING, Sentence, shorten
 from persona_agent.schema.base import Record
 
 LONGEST_DRAFT = 4_000
+MOST_BEARING = 3
+"""Statements on which a reply depends that a critic may name."""
 
 OF_USER, OF_ASSISTANT = "The user: ", "The assistant: "
 """What a statement in a check of drafts begins with; one that was said on an occasion, with it."""

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from persona_agent.prompts.lab.talk import Line, bullets, conversation
+from persona_agent.prompts.parts import NOTHING, Case, Sentence, numbered, shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import NOTHING, Case, Sentence, numbered, shorten
 from persona_agent.schema.base import Record
 
 MOST_LABELS = 12

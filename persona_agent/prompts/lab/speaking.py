@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from persona_agent.prompts.lab.talk import LONGEST_LINE, Line, Text, bullets, conversation
+from persona_agent.prompts.parts import shorten
 from persona_agent.prompts.template import PromptInputs, TypedPrompt
-from persona_agent.prompts.typed import shorten
 from persona_agent.schema.base import Record
 
 

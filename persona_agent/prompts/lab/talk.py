@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from persona_agent.prompts.typed import NOTHING, shorten
+from persona_agent.prompts.parts import NOTHING, shorten
 from persona_agent.schema.base import Record
 
 LONGEST_LINE = 1_000
