@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.evals.arms.catalog import Answerer, Bench, drafted, persona_answerer
-from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.arms.arm import Answerer, Bench, persona_answerer
+from persona_agent.evals.arms.catalog import drafted
 from persona_agent.evals.data.demo_data import DemoUser, load_demo_users
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.runner import Progress, silent
 from persona_agent.evals.scores.statistics import Floats, bootstrap, draw_users
 from persona_agent.optimizer import OptimizerConfig
@@ -140,26 +141,20 @@ async def _person(
         await agent.record_episodes([episode])
     revision = await agent.optimize(user_id)
 
-    async def unaligned() -> Persona:
-        return await drafted(bench, split.user)
-
-    async def generic() -> Persona:
-        return Persona.generic(user_id)
-
-    async def aligned() -> Persona:
-        return await agent.persona(user_id)
-
-    makers: dict[str, Callable[[], Awaitable[Persona]]] = {
-        "generic": generic,
-        "persona": unaligned,
-        "persona+alignment": aligned,
-    }
     found: dict[str, list[float]] = {}
-    for arm, make in makers.items():
+    for arm in ARMS:
         with agent.model.account(user_id=user_id, purpose=f"demo {arm}"):
-            reply = persona_answerer(bench, await make())
+            reply = persona_answerer(bench, await _persona(agent, bench, split, arm))
             found[arm] = await _losses(bench, split, reply)
     return found, revision
+
+
+async def _persona(agent: PersonaAgent, bench: Bench, split: Split, arm: str) -> Persona:
+    if arm == "generic":
+        return Persona.generic(split.person.user_id)
+    if arm == "persona":
+        return await drafted(bench, split.user)
+    return await agent.persona(split.person.user_id)
 
 
 async def _losses(bench: Bench, split: Split, reply: Answerer) -> list[float]:

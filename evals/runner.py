@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from persona_agent.agent import Answer
 from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
 from persona_agent.evals.arms.arm import Answerer, Arm, Bench
-from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser, QueryKey
 from persona_agent.llm import create_model
 from persona_agent.memory.embedder import create_embedder
 from persona_agent.memory.episodes import InMemoryEpisodeStore
@@ -22,8 +23,7 @@ from persona_agent.settings import Settings
 
 USERS_AT_ONCE = 8
 
-Key = tuple[str, str]
-"""User id and query id."""
+T = TypeVar("T")
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -31,6 +31,24 @@ Progress = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Show no progress."""
+
+
+async def side_by_side(
+    jobs: Sequence[Callable[[], Awaitable[T]]], *, at_once: int, what: str, progress: Progress
+) -> list[T]:
+    """Do work, so much of it at once, and return what comes of it in order."""
+    slots = asyncio.Semaphore(at_once)
+    done = 0
+
+    async def one(job: Callable[[], Awaitable[T]]) -> T:
+        nonlocal done
+        async with slots:
+            found = await job()
+        done += 1
+        progress(what, done, len(jobs))
+        return found
+
+    return list(await asyncio.gather(*map(one, jobs)))
 
 
 @dataclass
@@ -41,9 +59,9 @@ class ArmRun:
     ``fitting`` of its part before the first query (drafting, optimization).
     """
 
-    answers: dict[Key, str | None] = field(default_factory=dict)
-    confidences: dict[Key, float] = field(default_factory=dict)
-    errors: dict[Key, str] = field(default_factory=dict)
+    answers: dict[QueryKey, str | None] = field(default_factory=dict)
+    confidences: dict[QueryKey, float] = field(default_factory=dict)
+    errors: dict[QueryKey, str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     fitting: Usage = field(default_factory=Usage)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from persona_agent.errors import InputError
 from persona_agent.evals.arms.ablations import overridden
 from persona_agent.evals.arms.arm import Bench, PaperConfig, known_at_first
 from persona_agent.evals.arms.catalog import choose_arms
-from persona_agent.evals.data.datasets import AUTO, EvalDataset, EvalUser, load_dataset, select
-from persona_agent.evals.lamp_run import score_runs, selection
+from persona_agent.evals.data.eval_data import EvalDataset, EvalUser, select
+from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.data.tasks import AUTO
+from persona_agent.evals.evaluation import score_runs, selection
 from persona_agent.evals.runner import Progress, make_bench, run_arms, silent
 from persona_agent.evals.scores.results import EvalResult
 from persona_agent.llm import create_model
@@ -157,7 +158,8 @@ def run_sweep(
 
     Args:
         name: one of :data:`SWEEPS`.
-        path: see :func:`persona_agent.evals.lamp_run.evaluate_file`, as for what is not told here.
+        path: as for what is not told here, see
+            :func:`persona_agent.evals.evaluation.evaluate_file`.
         settings: the model, the embedder and their caches.
         values: of what varies; those of the sweep by default.
         seeds: each value is run with each; by default 0, 1, 2 where something is random, else 0.
@@ -222,8 +224,3 @@ def _checked(sweep: Sweep, name: str, values: Sequence[float]) -> list[float]:
             kind = "between 0 and 1" if sweep.share else f"a whole number from {least}"
             raise InputError(f"a value of the sweep {name!r} must be {kind}, not {value:g}")
     return sorted(set(values))
-
-
-def is_sweep(text: str) -> bool:
-    """Tell whether a file holds a sweep, from how it begins."""
-    return re.match(r'\s*\{\s*"sweep"\s*:', text) is not None

@@ -14,6 +14,7 @@ from rich.text import Text
 from persona_agent.evals.scores.metrics import HIGHER_IS_BETTER
 from persona_agent.evals.scores.results import ArmResult, EvalResult
 from persona_agent.evals.scores.scoring import BASELINE, CANDIDATE, Comparison, MetricValue
+from persona_agent.persona.plural import counted
 
 WIDTH = 100
 TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mae": "MAE", "rmse": "RMSE"}
@@ -30,7 +31,8 @@ def result_view(result: EvalResult, *, plain: bool = False, width: int = WIDTH) 
         width: columns there are; 80 are enough for the main metric.
     """
     heading = Text(
-        f"{result.dataset} ({result.task}), {result.users} users, {result.queries} queries, "
+        f"{result.dataset} ({result.task}), {counted(result.users, 'user')}, "
+        f"{counted(result.queries, 'query', 'queries')}, "
         f"model {result.model}, embedder {result.embedder}, seed {result.seed}"
     )
     table = arms_table(result, plain=plain, brief=width < WIDTH)
@@ -51,10 +53,15 @@ def print_result(result: EvalResult, console: Console) -> None:
 
 
 def result_text(result: EvalResult, *, width: int = WIDTH) -> str:
-    """Return a result as plain text, without spaces at the ends of lines."""
+    """Return a result as plain text."""
+    return plain_text(result_view(result, plain=True, width=width), width=width)
+
+
+def plain_text(view: RenderableType, *, width: int = WIDTH) -> str:
+    """Return what rich would print, without colors and without spaces at the ends of lines."""
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, color_system=None, force_terminal=False)
-    console.print(result_view(result, plain=True, width=width))
+    console.print(view)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
@@ -169,4 +176,5 @@ def _notes(result: EvalResult) -> Iterator[str]:
     yield "harm: users who fare worse than under generic; n/a: no usable answer, scored as wrong"
     if result.errors:
         first = result.errors[0]
-        yield f"{len(result.errors)} failed calls, the first ({first.arm}): {first.error[:120]}"
+        failed = counted(len(result.errors), "failed call")
+        yield f"{failed}, the first ({first.arm}): {first.error[:120]}"

@@ -71,6 +71,7 @@ class Memory:
         self.facts.drop_sources(user_id, ids)
         removed = self.episodes.delete(user_id, ids)
         if removed:
+            self.facts.drop_sources(user_id, ids)  # what was learned in between
             self._erase(user_id)
         return removed
 

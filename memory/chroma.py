@@ -15,15 +15,24 @@ from persona_agent.memory import chroma_layout as layout
 from persona_agent.memory import scan
 from persona_agent.memory.chroma_client import ChromaClient
 from persona_agent.memory.chroma_pending import Pending
-from persona_agent.memory.codec import attach, check_batch, encode, mismatch
+from persona_agent.memory.codec import (
+    attach,
+    check_batch,
+    completed,
+    encode,
+    ids_by_user,
+    mismatch,
+)
 from persona_agent.memory.coded import Coded
 from persona_agent.memory.erasure import rebuild
 from persona_agent.memory.row_cache import CachedUser
 from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
 from persona_agent.memory.store import CheckedEpisodeStore, Question, no_episode, recalled
-from persona_agent.protocols import Vectors
+from persona_agent.protocols import Completed, Vectors
 from persona_agent.schema import Episode, Feedback, Recalled
+
+_Row = tuple[Episode, npt.NDArray[np.float32]]
 
 _UNCHANGED = 0  # the stamp in the cache: all writers of a folder are in this process
 
@@ -38,7 +47,8 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
 
     A batch is checked as a whole before it is written, and taken back when writing fails midway.
     Chroma has no transactions: what a crash leaves of a batch in a folder is taken back when it is
-    opened next; on a server it stays, until the batch is added again.
+    opened next; on a server it stays, until the batch is added again. Outcomes that ``complete``
+    attached before a crash stay, and the same call again does the rest.
     """
 
     def __init__(
@@ -91,6 +101,30 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
             self._insert(fresh, episodes, matrix, bodies)
             self._dimension = matrix.shape[1]
         return [episodes[i].id for i in sorted(i for keys in fresh.values() for i in keys.values())]
+
+    def complete(
+        self, episodes: Sequence[Episode], vectors: Vectors, late: Sequence[Episode]
+    ) -> Completed:
+        """Store episodes, together with outcomes of earlier ones that had none."""
+        named = ids_by_user(late)
+        with self._writing(named):
+            stored = {user_id: self._named(user_id, ids) for user_id, ids in named.items()}
+            told, other = completed(
+                late,
+                {(user, id_): one[0] for user in named for id_, one in stored[user].items()},
+            )
+            changed: dict[str, list[Episode]] = defaultdict(list)
+            for episode in told:
+                changed[episode.user_id].append(episode)
+            try:
+                for user, rows in changed.items():
+                    self._replace(user, [(one, stored[user][one.id][1]) for one in rows])
+                new = self.add(episodes, vectors)
+            except Exception:
+                for user, rows in changed.items():
+                    self._replace(user, [stored[user][one.id] for one in rows])
+                raise
+        return Completed(new, told, other)
 
     def _insert(
         self,
@@ -145,13 +179,18 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
                 raise no_episode(user_id, episode_id)
             old, vector = found[episode_id]
             episode = attach(old, outcome, feedback)
+            self._replace(user_id, [(episode, vector)])
+        return episode
+
+    def _replace(self, user_id: str, rows: Sequence[_Row]) -> None:
+        """Store a user's episodes in place of those with their ids."""
+        for lot in layout.pages(rows):
             with self._client.explained():
                 self._shard_of(user_id).upsert(
-                    ids=[layout.key_of(user_id, episode_id)],
-                    embeddings=vector[None, :],
-                    metadatas=[layout.row(user_id, encode(episode))],
+                    ids=[layout.key_of(user_id, one.id) for one, _ in lot],
+                    embeddings=np.stack([vector for _, vector in lot]),
+                    metadatas=[layout.row(user_id, encode(one)) for one, _ in lot],
                 )
-        return episode
 
     def delete(self, user_id: str, ids: Sequence[str]) -> int:
         """Remove episodes; return how many there were."""
@@ -282,11 +321,9 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
             found = shard.get(where={"user_id": user_id}, include=layout.PARTS)
         return layout.decoded(found, self._client.place)
 
-    def _named(
-        self, user_id: str, ids: Sequence[str]
-    ) -> dict[str, tuple[Episode, npt.NDArray[np.float32]]]:
+    def _named(self, user_id: str, ids: Sequence[str]) -> dict[str, _Row]:
         """Return those of the named episodes that exist, with their vectors, by id."""
-        named: dict[str, tuple[Episode, npt.NDArray[np.float32]]] = {}
+        named: dict[str, _Row] = {}
         shard = self._shard_of(user_id)
         if shard is None:
             return named

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from persona_agent.errors import MissingExtraError, SettingsError, StoreUnavailableError
 from persona_agent.memory import index_files
 from persona_agent.memory.codec import mismatch
+from persona_agent.memory.file_lock import hold
 from persona_agent.memory.gate import Gate
 from persona_agent.memory.row_cache import RowCache
 
@@ -230,25 +230,20 @@ def lock_folder(folder: Path) -> IO[bytes]:
     """Lock the folder for this process; the operating system unlocks it when the process ends.
 
     Raises:
-        StoreUnavailableError: another client has it.
+        StoreUnavailableError: another client has it, or it cannot be written.
     """
-    file = (folder / _LOCK_NAME).open("a+b")
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
+        file = hold(folder / _LOCK_NAME)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"{folder} cannot be locked ({error}): check that it may be written and that its file "
+            "system knows locks"
+        ) from error
+    if file is None:
         raise StoreUnavailableError(
             f"another process uses the Chroma data in {folder}: close it, or run a Chroma server "
             "(chroma run) and set PERSONA_AGENT_CHROMA_URL for both"
-        ) from None
+        )
     return file
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from persona_agent.memory.codec import decode
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode
+
+T = TypeVar("T")
 
 SHARDS = 16
 PREFIX = "episodes-"
@@ -35,10 +37,10 @@ def key_of(user_id: str, episode_id: str) -> str:
     return f"{user[:32]}-{episode[:32]}"
 
 
-def pages(keys: Sequence[str], size: int = PAGE) -> Iterator[list[str]]:
-    """Yield the keys in lots of a size that Chroma takes at once."""
-    for start in range(0, len(keys), size):
-        yield list(keys[start : start + size])
+def pages(items: Sequence[T], size: int = PAGE) -> Iterator[list[T]]:
+    """Yield keys or rows in lots of a size that Chroma takes at once."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
 
 
 def row(user_id: str, body: str) -> dict[str, str]:

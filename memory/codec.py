@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -129,8 +129,45 @@ def attach(episode: Episode, outcome: str | None, feedback: Feedback | None) -> 
     try:
         return Episode(**fields)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]["msg"]
+        problem = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise InputError(f"episode {episode.id!r}: {problem}") from None
+
+
+def completed(
+    late: Sequence[Episode], stored: Mapping[tuple[str, str], Episode]
+) -> tuple[list[Episode], list[str]]:
+    """Compare the outcomes of late records with what is stored, by user and id.
+
+    Returns:
+        The stored episodes that had no outcome, with it; and the ids of the records with another
+        outcome than the stored one.
+
+    Raises:
+        InputError: an outcome is not one of the stored options.
+    """
+    told, other = [], []
+    for episode in late:
+        before = stored.get((episode.user_id, episode.id))
+        if before is None or episode.outcome is None:
+            continue
+        if before.outcome is None:
+            told.append(attach(before, episode.outcome, None))
+        elif before.outcome != episode.outcome:
+            other.append(episode.id)
+    return told, other
+
+
+def ids_by_user(episodes: Sequence[Episode]) -> dict[str, list[str]]:
+    """Return the ids of episodes by user. Raises InputError where one comes twice."""
+    ids: dict[str, dict[str, None]] = {}
+    for episode in episodes:
+        mine = ids.setdefault(episode.user_id, {})
+        if episode.id in mine:
+            raise InputError(
+                f"episode {episode.id!r} of user {episode.user_id!r} comes twice: give each once"
+            )
+        mine[episode.id] = None
+    return {user_id: list(mine) for user_id, mine in ids.items()}
 
 
 def check_batch(episodes: Sequence[Episode], vectors: Vectors) -> Vectors:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from persona_agent.errors import StoreDamagedError, StoreUnavailableError
+from persona_agent.errors import InputError, StoreDamagedError, StoreUnavailableError
 
 Migrations = Sequence[Sequence[str]]
 """SQL statements that lead from each schema version to the next, version 0 (no tables) first."""
@@ -18,6 +18,8 @@ PAGE_BYTES = 16_384  # an episode with its vector stays on one page of a WITHOUT
 _CACHE_KIB = 8 * 1024  # large batches over many users would spill out of the default of 2 MB
 _CHECKPOINT_PAGES = 4_000  # 64 MB of log
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+UNFIT = (UnicodeEncodeError, OverflowError)
+"""What drivers raise of a value that no column takes; see :func:`unfit`."""
 
 
 class Database:
@@ -98,6 +100,8 @@ class Database:
                 found = self._connection.execute(statement, parameters).fetchone()
             except sqlite3.DatabaseError as error:
                 raise _explanation(self.path, error) from error
+            except UNFIT as error:
+                raise unfit(self.path, error) from None
         return None if found is None else int(found[0])
 
     @contextlib.contextmanager
@@ -150,6 +154,14 @@ def unavailable(path: Path, error: Exception) -> StoreUnavailableError:
     )
 
 
+def unfit(place: object, error: Exception) -> InputError:
+    """Return the error for a value that no column takes."""
+    return InputError(
+        f"{place} cannot hold a value that was given ({error}): half a character (a surrogate "
+        "code), or a number of more than 64 bits"
+    )
+
+
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors about the file into ours; errors of our own SQL pass unchanged."""
@@ -160,6 +172,8 @@ def _explained(path: Path) -> Iterator[None]:
         if explanation is error:
             raise
         raise explanation from error
+    except UNFIT as error:
+        raise unfit(path, error) from None
 
 
 def _explanation(path: Path, error: sqlite3.DatabaseError) -> Exception:

@@ -53,8 +53,19 @@ async def distil(
         said = [*output.facts, *(_again(inputs, one) for one in output.confirmed)]
         new = [one for one in (_learned(user_id, inputs, fact) for fact in said if fact) if one]
         stored = await uncut(facts.learn, user_id, new, batch)
+        await uncut(_drop_deleted, user_id, episodes, facts, (*batch, *earlier))
         learned |= {fact.id: fact for fact in stored}
     return list(learned.values())
+
+
+def _drop_deleted(
+    user_id: str, episodes: EpisodeStore, facts: FactStore, shown: Sequence[Episode]
+) -> None:
+    """Take out of facts what was deleted while the model was asked about it."""
+    ids = [one.id for one in shown]
+    gone = set(ids).difference(one.id for one in episodes.get(user_id, ids))
+    if gone:
+        facts.drop_sources(user_id, list(gone))
 
 
 def _earlier(

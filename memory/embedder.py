@@ -83,7 +83,8 @@ class SentenceTransformerEmbedder:
             with _few_threads():
                 # encode() sorts by length itself, so that a batch holds little padding.
                 made = model.encode(
-                    list(texts),
+                    # A tokenizer takes no halves of characters.
+                    [text.encode("utf-8", "replace").decode() for text in texts],
                     batch_size=_BATCH,
                     normalize_embeddings=True,
                     convert_to_numpy=True,

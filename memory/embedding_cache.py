@@ -15,8 +15,7 @@ import numpy.typing as npt
 from persona_agent.memory.database import Database, Migrations
 from persona_agent.protocols import Embedder, Vectors
 
-MAX_ITEMS = 50_000
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024
 _BYTES_OF_AN_ITEM = 250  # the objects and their places, without text and numbers; measured
 _KEYS_AT_ONCE = 500
 _TABLES: Migrations = (("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)",),)
@@ -35,7 +34,6 @@ class CachedEmbedder:
         embedder: Embedder,
         path: Path | str | None = None,
         *,
-        max_items: int = MAX_ITEMS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         """Put a cache before an embedder.
@@ -43,15 +41,13 @@ class CachedEmbedder:
         Args:
             embedder: makes the vectors that are missing.
             path: a file that keeps them for the next process; None: memory only.
-            max_items: how many vectors stay in memory.
-            max_bytes: how much memory they and their texts may take.
+            max_bytes: how much memory vectors and their texts may take.
 
         Raises:
             StoreUnavailableError, StoreDamagedError: the file cannot be used.
         """
         self._embedder = embedder
         self._recent: OrderedDict[str, Vector] = OrderedDict()
-        self._max_items = max_items
         self._max_bytes = max_bytes
         self._bytes = 0
         self._lock = threading.Lock()
@@ -129,7 +125,7 @@ class CachedEmbedder:
             self._trim()
 
     def _trim(self) -> None:
-        while len(self._recent) > self._max_items or self._bytes > self._max_bytes:
+        while self._bytes > self._max_bytes:
             self._bytes -= _taken(*self._recent.popitem(last=False))
 
     def _from_file(self, keys: Sequence[bytes]) -> dict[bytes, Vector]:

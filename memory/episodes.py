@@ -13,8 +13,10 @@ import numpy.typing as npt
 from persona_agent.memory.codec import (
     attach,
     check_batch,
+    completed,
     copied,
     encode,
+    ids_by_user,
     micros,
     mismatch,
 )
@@ -22,7 +24,7 @@ from persona_agent.memory.coded import Coded
 from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
 from persona_agent.memory.store import CheckedEpisodeStore, Question, no_episode, recalled
-from persona_agent.protocols import Vectors
+from persona_agent.protocols import Completed, Vectors
 from persona_agent.schema import Episode, Feedback, Recalled
 
 
@@ -55,6 +57,19 @@ class InMemoryEpisodeStore(CheckedEpisodeStore):
             self._users |= changed
         return new
 
+    def complete(
+        self, episodes: Sequence[Episode], vectors: Vectors, late: Sequence[Episode]
+    ) -> Completed:
+        """Store episodes, together with outcomes of earlier ones that had none."""
+        named = ids_by_user(late)
+        with self._lock:
+            stored = {(user, one.id): one for user in named for one in self.get(user, named[user])}
+            told, other = completed(late, stored)
+            new = self.add(episodes, vectors)
+            for episode in told:
+                self._replace(episode)
+        return Completed(new, list(map(copied, told)), other)
+
     def set_outcome(
         self,
         user_id: str,
@@ -65,13 +80,17 @@ class InMemoryEpisodeStore(CheckedEpisodeStore):
     ) -> Episode:
         """Attach an outcome or feedback, return the episode. Raises NotFoundError, InputError."""
         with self._lock:
-            mine = self._mine(user_id).copied()
-            if episode_id not in mine.episodes:
+            mine = self._mine(user_id).episodes
+            if episode_id not in mine:
                 raise no_episode(user_id, episode_id)
-            episode = attach(mine.episodes[episode_id], outcome, feedback)
-            mine.episodes[episode_id] = episode
-            self._users[user_id] = mine
+            episode = attach(mine[episode_id], outcome, feedback)
+            self._replace(episode)
         return copied(episode)
+
+    def _replace(self, episode: Episode) -> None:
+        mine = self._mine(episode.user_id).copied()
+        mine.episodes[episode.id] = episode
+        self._users[episode.user_id] = mine
 
     def delete(self, user_id: str, ids: Sequence[str]) -> int:
         """Remove episodes; return how many there were."""

@@ -7,12 +7,12 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from persona_agent.errors import NotFoundError, StoreDamagedError
+from persona_agent.errors import StoreDamagedError
 from persona_agent.memory.codec import check_limit, micros
 from persona_agent.memory.database import Database
 from persona_agent.memory.profile import MOST, strongest
@@ -73,15 +73,6 @@ class FactStore:
                     _put(connection, fact)
                     new.append(fact.id)
         return new
-
-    def supersede(self, user_id: str, fact_id: str, *, by: str, at: datetime | None = None) -> Fact:
-        """Mark a fact as replaced by another one; return it. Raises NotFoundError."""
-        with self._db.writing() as connection:
-            old = self._one(connection, user_id, fact_id)
-            if old is None or self._one(connection, user_id, by) is None:
-                missing = fact_id if old is None else by
-                raise NotFoundError(f"user {user_id!r} has no fact {missing!r}")
-            return _supersede(connection, old, by, at or datetime.now(UTC))
 
     def learn(
         self, user_id: str, learned: Sequence[Learned], episodes: Sequence[Episode]
@@ -154,13 +145,11 @@ class FactStore:
             (user_id,),
         )
 
-    def profile(
-        self, user_id: str, *, limit: int = MOST, now: datetime | None = None
-    ) -> list[Fact]:
+    def profile(self, user_id: str, *, limit: int = MOST) -> list[Fact]:
         """Return those of the facts that hold that are best supported lately, oldest first.
 
-        Its size is bounded however long the user is known. ``now`` is the moment that ages are
-        counted from (default: the newest support of any fact). See ``profile.strongest``.
+        Its size is bounded however long the user is known. Ages are counted from the newest
+        support of any fact. See ``profile.strongest``.
         """
         check_limit(limit)
         facts = self.current(user_id)
@@ -171,8 +160,7 @@ class FactStore:
             for fact_id, at in connection.execute(_SUPPORT, (user_id,)):
                 support[fact_id].append(at)
         newest = max(max((micros(fact.valid_from), *support.get(fact.id, ()))) for fact in facts)
-        moment = newest if now is None else micros(now)
-        return strongest(facts, support, moment, limit)
+        return strongest(facts, support, newest, limit)
 
     def history(self, user_id: str) -> list[Fact]:
         """Return all facts, superseded ones too, oldest first."""
@@ -183,14 +171,6 @@ class FactStore:
     def for_episode(self, user_id: str, episode_id: str) -> list[Fact]:
         """Return the facts that rest on an episode, oldest first."""
         return self._select(_FOR_EPISODE, (user_id, episode_id))
-
-    def sources(self, user_id: str, fact_id: str) -> list[str]:
-        """Return the ids of the episodes that a fact rests on. Raises NotFoundError."""
-        with self._db.reading() as connection:
-            fact = self._one(connection, user_id, fact_id)
-        if fact is None:
-            raise NotFoundError(f"user {user_id!r} has no fact {fact_id!r}")
-        return list(fact.sources)
 
     def pending(self, user_id: str, episodes: Sequence[Episode]) -> list[Episode]:
         """Return those of the episodes that were not distilled as they are now.
@@ -204,16 +184,6 @@ class FactStore:
                 ).fetchall()
             )
         return [one for one in episodes if done.get(one.id) != fingerprint(one)]
-
-    def watermark(self, user_id: str) -> datetime | None:
-        """Return the moment of the latest episode that was distilled, None when none was."""
-        with self._db.reading() as connection:
-            found = connection.execute(
-                "SELECT MAX(at) FROM distilled WHERE user_id = ?", (user_id,)
-            ).fetchone()[0]
-        if found is None:
-            return None
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
 
     def users(self) -> list[str]:
         """Return the ids of all users with facts, sorted."""

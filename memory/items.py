@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from persona_agent.errors import InputError, StoreDamagedError
+from persona_agent.errors import StoreDamagedError
 from persona_agent.memory.codec import mismatch
 from persona_agent.memory.database import Database, Migrations
 from persona_agent.protocols import Vectors
@@ -71,7 +71,7 @@ class Put:
     space: Space
     key: str
     value: str | None
-    vectors: Vectors | None = None
+    vectors: Vectors
 
 
 class ItemStore:
@@ -98,7 +98,7 @@ class ItemStore:
             row = connection.execute(
                 "SELECT space, key, value, created_at, updated_at FROM items "
                 "WHERE user_id = ? AND space = ? AND key = ?",
-                (_known(user_id), _joined(space), _known(key)),
+                (user_id, _joined(space), key),
             ).fetchone()
         return None if row is None else self._item(row)
 
@@ -126,7 +126,7 @@ class ItemStore:
         """Return the namespaces that hold an item, sorted."""
         with self._db.reading() as connection:
             rows = connection.execute(
-                "SELECT DISTINCT space FROM items WHERE user_id = ?", (_known(user_id),)
+                "SELECT DISTINCT space FROM items WHERE user_id = ?", (user_id,)
             ).fetchall()
         return sorted(_split(space) for (space,) in rows)
 
@@ -140,7 +140,7 @@ class ItemStore:
         now = (datetime.now(UTC) - _BEGINNING) // timedelta(microseconds=1)
         with self._db.writing() as connection:
             for put in puts:
-                place = (_known(put.user_id), _joined(put.space), _known(put.key))
+                place = (put.user_id, _joined(put.space), put.key)
                 connection.execute(
                     "DELETE FROM vectors WHERE user_id = ? AND space = ? AND key = ?", place
                 )
@@ -163,9 +163,9 @@ class ItemStore:
         self._db.close()
 
     def _add_vectors(
-        self, connection: sqlite3.Connection, place: tuple[str, str, str], vectors: Vectors | None
+        self, connection: sqlite3.Connection, place: tuple[str, str, str], vectors: Vectors
     ) -> None:
-        if vectors is None or not len(vectors):
+        if not len(vectors):
             return
         if not self._check(connection):
             connection.execute("DELETE FROM embedder")
@@ -220,7 +220,7 @@ def _forget(database: Database, user_id: str) -> int:
 
 
 def _joined(space: Space) -> str:
-    return "".join(f"{_known(label)}." for label in space)
+    return "".join(f"{label}." for label in space)
 
 
 def _split(space: str) -> Space:
@@ -233,16 +233,7 @@ def _range(user_id: str, prefix: Space) -> tuple[str, str, str | bytes]:
     The character after the period is "/"; in SQLite every blob comes after every text.
     """
     start = _joined(prefix)
-    return _known(user_id), start, f"{start[:-1]}/" if start else b""
-
-
-def _known(text: str) -> str:
-    """Return a text that SQLite can hold. Raises InputError."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError(f"{text!r} cannot be stored: it holds half a character") from None
-    return text
+    return user_id, start, f"{start[:-1]}/" if start else b""
 
 
 def _moment(micros: int) -> datetime:

@@ -20,6 +20,7 @@ from persona_agent.errors import (
     StoreUnavailableError,
 )
 from persona_agent.memory.codec import micros
+from persona_agent.memory.database import UNFIT, unfit
 from persona_agent.memory.persona_cache import PersonaCache
 from persona_agent.schema import Persona, Revision, Usage
 from persona_agent.schema.base import Record
@@ -291,6 +292,8 @@ class SQLPersonaStore:
                 f"{self._place} cannot be opened or written ({_reason(error)}): check that it "
                 "exists and may be written, and that no other program holds it"
             ) from error
+        except UNFIT as error:
+            raise unfit(self._place, error) from None
         except (exc.NoSuchModuleError, exc.ArgumentError, ImportError) as error:
             raise StoreUnavailableError(
                 f"{self._place} cannot be opened ({error}): give a path or a database URL, and "

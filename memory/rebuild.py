@@ -1,6 +1,6 @@
 """A data directory that is damaged: what of it can be read, and a new one made from that.
 
-The threads of the chat are the agent's: see :mod:`persona_agent.agent.thread_repair`.
+The threads of the chat are the agent's: see :mod:`persona_agent.agent.chat.thread_repair`.
 """
 
 from __future__ import annotations

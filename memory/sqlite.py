@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from persona_agent.memory import episode_sql as sql
 from persona_agent.memory.codec import (
     attach,
     check_batch,
+    completed,
     decode,
     encode,
+    ids_by_user,
     outcome_code,
     shared,
 )
@@ -24,7 +27,7 @@ from persona_agent.memory.rows import Rows
 from persona_agent.memory.selection import Selection
 from persona_agent.memory.store import CheckedEpisodeStore, Question, no_episode, recalled
 from persona_agent.memory.tables import MEMORY_TABLES
-from persona_agent.protocols import Vectors
+from persona_agent.protocols import Completed, Vectors
 from persona_agent.schema import Episode, Feedback, Recalled
 
 CACHE_BYTES = 64 * 1024 * 1024
@@ -74,26 +77,52 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
         if not episodes:
             return []
         matrix = check_batch(episodes, vectors)
-        # In the order of the table, so that a large batch touches each page once.
-        order = sorted(range(len(episodes)), key=lambda i: (episodes[i].user_id, episodes[i].id))
         with self._db.lock:
             with self._db.writing() as connection:
-                sql.claim(connection, self._db.path, self._embedder, matrix.shape[1])
-                bodies: dict[int, str] = {}
-                for index in order:
-                    row = sql.row(episodes[index], matrix[index])
-                    if sql.insert(connection, row):
-                        bodies[index] = row[-1]
-                new = sorted(bodies)
-                by_user: dict[str, list[int]] = defaultdict(list)
-                for index in new:
-                    by_user[episodes[index].user_id].append(index)
-                changes = [
-                    sql.change(connection, user_id, self._adding(episodes, matrix, added, bodies))
-                    for user_id, added in by_user.items()
-                ]
+                new, changes = self._insert(connection, episodes, matrix)
             self._follow(changes)
-        return [episodes[index].id for index in new]
+        return new
+
+    def complete(
+        self, episodes: Sequence[Episode], vectors: Vectors, late: Sequence[Episode]
+    ) -> Completed:
+        """Store episodes, with outcomes of earlier ones that had none, in one transaction."""
+        named = ids_by_user(late)
+        matrix = check_batch(episodes, vectors) if episodes else vectors
+        with self._db.lock:
+            with self._db.writing() as connection:
+                stored = {
+                    (user, id_): decode(body, self._db.path)
+                    for user, ids in named.items()
+                    for id_, body in sql.bodies(connection, user, ids).items()
+                }
+                told, other = completed(late, stored)
+                new, changes = self._insert(connection, episodes, matrix) if episodes else ([], [])
+                changes += [self._replace(connection, episode) for episode in told]
+            self._follow(changes)
+        return Completed(new, told, other)
+
+    def _insert(
+        self, connection: sqlite3.Connection, episodes: Sequence[Episode], matrix: Vectors
+    ) -> tuple[list[str], list[sql.Change]]:
+        """Store what is new of a batch; return its ids, and what changed for whom."""
+        # In the order of the table, so that a large batch touches each page once.
+        order = sorted(range(len(episodes)), key=lambda i: (episodes[i].user_id, episodes[i].id))
+        sql.claim(connection, self._db.path, self._embedder, matrix.shape[1])
+        bodies: dict[int, str] = {}
+        for index in order:
+            row = sql.row(episodes[index], matrix[index])
+            if sql.insert(connection, row):
+                bodies[index] = row[-1]
+        new = sorted(bodies)
+        by_user: dict[str, list[int]] = defaultdict(list)
+        for index in new:
+            by_user[episodes[index].user_id].append(index)
+        changes = [
+            sql.change(connection, user_id, self._adding(episodes, matrix, added, bodies))
+            for user_id, added in by_user.items()
+        ]
+        return [episodes[index].id for index in new], changes
 
     def set_outcome(
         self,
@@ -110,16 +139,18 @@ class SQLiteEpisodeStore(CheckedEpisodeStore):
                 if body is None:
                     raise no_episode(user_id, episode_id)
                 episode = attach(decode(body, self._db.path), outcome, feedback)
-                code = outcome_code(episode.outcome)
-                connection.execute(
-                    "UPDATE episodes SET outcome = ?, body = ? WHERE user_id = ? AND id = ?",
-                    (code, encode(episode), user_id, episode_id),
-                )
-                change = sql.change(
-                    connection, user_id, lambda user: user.after_outcome(episode_id, code)
-                )
+                change = self._replace(connection, episode)
             self._follow([change])
         return episode
+
+    def _replace(self, connection: sqlite3.Connection, episode: Episode) -> sql.Change:
+        """Store an episode with another outcome or feedback in place of the same one."""
+        user_id, id_, code = episode.user_id, episode.id, outcome_code(episode.outcome)
+        connection.execute(
+            "UPDATE episodes SET outcome = ?, body = ? WHERE user_id = ? AND id = ?",
+            (code, encode(episode), user_id, id_),
+        )
+        return sql.change(connection, user_id, lambda user: user.after_outcome(id_, code))
 
     def delete(self, user_id: str, ids: Sequence[str]) -> int:
         """Remove episodes; return how many there were."""

@@ -1,4 +1,4 @@
-"""Cases that are about the same: by the rarest words that they share, without an embedder."""
+"""What is about the same, or says it: by words alone, without an embedder."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def telling_cases(
     """
     if len(episodes) <= most:
         return list(episodes)
-    words = [_stems(" ".join(_texts(episode))) for episode in episodes]
+    words = [frozenset(stems(" ".join(_texts(episode)))) for episode in episodes]
     spread = Counter(word for bag in words for word in bag)
     scores = [
         [sum(math.log(len(episodes) / spread[word]) for word in bag & wanted) for bag in words]
-        for wanted in map(_stems, texts)
+        for wanted in (frozenset(stems(text)) for text in texts)
     ]
     chosen: list[int] = []
     while scores and len(chosen) < int(most * (1 - latest_share)):
@@ -40,5 +40,6 @@ def _texts(episode: Episode) -> tuple[str, ...]:
     return (episode.query.text, *episode.query.options)
 
 
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in tokens(text))
+def stems(text: str) -> tuple[str, ...]:
+    """Return the words of a text in order, without case and the commonest endings."""
+    return tuple(stem(word) for word in tokens(text))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from persona_agent.optimizer.alike import stems
 from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.persona import outcome_statistics, render_statistics
 from persona_agent.persona.admission import admitted, why_not_admitted
-from persona_agent.persona.left_out import TOO_FEW_CASES, leave_out
+from persona_agent.persona.left_out import NO_RULE, REFUSED, TOO_FEW_CASES, leave_out
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftedClaim, DraftInputs
 from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import LanguageModel
@@ -40,6 +41,7 @@ async def draft_persona(
     config: OptimizerConfig,
     *,
     facts: Sequence[Fact] = (),
+    refused: Sequence[str] = (),
 ) -> Persona:
     """Let the model write claims from the history; those that rest on no two episodes are dropped.
 
@@ -51,6 +53,7 @@ async def draft_persona(
         model: writes the claims.
         config: how many claims and demonstrations, from how many cases.
         facts: current facts of semantic memory. A claim may rest on them: on their sources.
+        refused: statements that were tried and did not help; no claim repeats one.
     """
     current = [fact for fact in facts if fact.current]
     statistics = outcome_statistics(history)
@@ -58,11 +61,12 @@ async def draft_persona(
         cases=tuple(Case.of(episode) for episode in history[-config.draft_cases :]),
         facts=tuple(current[-MOST_FACTS:]),
         statistics=render_statistics(statistics),
+        rejected=tuple(refused),
         max_claims=config.max_claims,
     )
     written = await model.ask(DRAFT_PERSONA, inputs)
     claims = [_claim(one, inputs, history) for one in written.claims[: config.max_claims]]
-    learned = [claim for claim in claims if claim is not None]
+    learned = [one for one in claims if one is not None and not _repeats(one, refused)]
     return Persona(
         user_id=user_id,
         claims=(*stated_claims(current), *learned),
@@ -79,6 +83,8 @@ async def draft_upon(
     facts: Sequence[Fact],
     model: LanguageModel,
     config: OptimizerConfig,
+    *,
+    refused: Sequence[str] = (),
 ) -> Persona:
     """Return a draft on top of what the user fixed, without what the user deleted.
 
@@ -86,7 +92,9 @@ async def draft_upon(
     it: what came later judges.
     """
     known = _known_at_end(facts, history)
-    written = await draft_persona(persona.user_id, history, model, config, facts=known)
+    written = await draft_persona(
+        persona.user_id, history, model, config, facts=known, refused=refused
+    )
     said = with_stated(persona, known)
     fixed = tuple(claim for claim in said.claims if claim.protected)
     taken = {claim.statement.casefold() for claim in fixed}
@@ -111,24 +119,34 @@ def _known_at_end(facts: Sequence[Fact], history: Sequence[Episode]) -> list[Fac
 
 
 def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -> Claim | None:
-    named = [name for reference in one.evidence for name in inputs.sources(reference)]
-    evidence = tuple(dict.fromkeys(named))
+    evidence = inputs.episode_ids(one.evidence)
+    contrary = tuple(name for name in inputs.episode_ids(one.contrary) if name not in evidence)
     why = why_not_admitted(one.scope, one.text)
     if len(evidence) < LEAST_EVIDENCE:
         why = why or TOO_FEW_CASES
+    if len(evidence) <= len(contrary):
+        why = why or NO_RULE
     if why:
         leave_out(f"{one.scope}: {one.text}", why)
         return None
     moments = [episode.at for episode in history if episode.id in evidence]
-    moments += [fact.valid_from for fact in inputs.facts if set(fact.sources).issubset(named)]
-    latest = max(moments)
+    moments += [fact.valid_from for fact in inputs.facts if set(fact.sources).issubset(evidence)]
     return Claim(
         section=one.section,
         text=one.text,
         scope=shorten(one.scope, LONGEST_SCOPE),
         evidence=evidence,
-        since=latest,
+        contrary=contrary,
+        since=max(moments),
     )
+
+
+def _repeats(claim: Claim, refused: Sequence[str]) -> bool:
+    """Tell a claim that says what was refused, but for the form of its words."""
+    again = stems(claim.statement) in [stems(one) for one in refused]
+    if again:
+        leave_out(claim.statement, REFUSED)
+    return again
 
 
 def stated_claims(facts: Sequence[Fact]) -> tuple[Claim, ...]:

@@ -8,15 +8,23 @@ the batch come invented queries, where the settings ask for some; nothing else e
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from persona_agent.optimizer.gradient import blame, credit, critique_errors, propose_edits, words_of
+from persona_agent.optimizer.gradient import (
+    Critique,
+    blame,
+    credit,
+    critique_errors,
+    missed_by,
+    propose_edits,
+    words_of,
+)
 from persona_agent.optimizer.imagined import Imagination
 from persona_agent.optimizer.judging import Judge
 from persona_agent.optimizer.objective import objective
 from persona_agent.optimizer.pool import Candidate, Pool, merged
 from persona_agent.optimizer.trials import acts
-from persona_agent.optimizer.verification import outdated, supported
+from persona_agent.optimizer.verification import Support, of_learned, outdated, supported
 from persona_agent.optimizer.watch import Critiqued, Proposed, tell
 from persona_agent.persona import apply_edits
 from persona_agent.protocols import LanguageModel
@@ -27,13 +35,18 @@ _Comparison = tuple[tuple[object, ...], tuple[object, ...], tuple[str, ...], boo
 
 
 class EditSearch:
-    """Looks for edits of one persona. ``best`` is the best so far, ``rejected`` what failed."""
+    """Looks for edits of one persona. ``best`` is the best so far, ``rejected`` what failed.
+
+    ``told`` is what cases were found to say of claims, by their statements: the latest ones of
+    claims that were in use, and those in which a claim misled.
+    """
 
     def __init__(
         self, best: Candidate, judge: Judge, model: LanguageModel, imagination: Imagination
     ) -> None:
         self.best = best
         self.rejected: list[Edit] = []
+        self.told: dict[str, Support] = {}
         self._judge = judge
         self._config = judge.config
         self._model = model
@@ -65,8 +78,9 @@ class EditSearch:
         """Try without each claim that the latest outcomes contradict: tastes change."""
         history, most = self._judge.slices.history, self._config.verify_cases
         latest = history[-most:] if most else ()
-        claims, least = self.best.persona.claims, self._config.retire_cases
-        for edit in await outdated(claims, latest, self._model, least=least):
+        told = await of_learned(self.best.persona.claims, latest, self._model)
+        self.told = {claim.statement: said for claim, said in told}
+        for edit in outdated(told, least=self._config.retire_cases):
             persona = self._edited(self.best.persona, edit)
             child = Candidate(persona, (*self.best.edits, edit))
             name = f"retire: {words_of(edit)}"
@@ -107,6 +121,7 @@ class EditSearch:
         tell(Critiqued(critiques=tuple(critiques)))
         if not critiques:
             return False
+        self._note(parent.persona, critiques)
         blamed = Candidate(blame(parent.persona, critiques), parent.edits)
         if parent.edits == self.best.edits:
             self.best = blamed
@@ -121,7 +136,7 @@ class EditSearch:
             self._config,
         )
         before, parent = self.best.edits, blamed
-        edits = await self._checked(proposed)
+        edits = await self._checked(proposed, blamed.persona, missed_by(critiques))
         if edits:
             count = self._config.simulated
             batch = [*batch, *await self._imagination.queries(parent.persona, count, epoch)]
@@ -129,9 +144,25 @@ class EditSearch:
             parent = await self._try(edit, parent, batch)
         return self.best.edits != before
 
-    async def _checked(self, proposed: Sequence[Edit]) -> list[Edit]:
+    def _note(self, persona: Persona, critiques: Sequence[Critique]) -> None:
+        """Keep the cases in which claims of a persona were wrong."""
+        for critique in critiques:
+            wrong = Support(contradicts=(critique.failure.case.episode_id,))
+            for claim in persona.claims:
+                if claim.id in critique.misleading and not claim.protected:
+                    known = self.told.get(claim.statement, Support())
+                    self.told[claim.statement] = Support.of_all([known, wrong])
+
+    async def _checked(
+        self, proposed: Sequence[Edit], persona: Persona, missed: Mapping[str, Sequence[str]]
+    ) -> list[Edit]:
         edits, unsupported = await supported(
-            proposed, self._judge.slices.train, self._config.verify_cases, self._model
+            proposed,
+            self._judge.slices.train,
+            self._config.verify_cases,
+            self._model,
+            claims=persona.claims,
+            missed=missed,
         )
         self.rejected.extend(unsupported)
         tell(Proposed(edits=tuple(edits), unsupported=tuple(unsupported)))

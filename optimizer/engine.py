@@ -9,7 +9,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from persona_agent.optimizer.policies import first_policy
 from persona_agent.optimizer.policy_search import choose_policy, do_no_harm, seeing_since
 from persona_agent.optimizer.pool import Candidate
 from persona_agent.optimizer.trials import Evaluate, Trials
+from persona_agent.optimizer.verification import unrefuted, with_cases
 from persona_agent.optimizer.version_search import VectorsOf, choose_versions
 from persona_agent.optimizer.watch import Drafted, tell
 from persona_agent.persona import outcome_statistics
@@ -141,8 +142,10 @@ class Search:
 
     # --- drafts ---------------------------------------------------------------------------------
 
-    async def _drafted(self, history: Sequence[Episode]) -> Persona:
-        return await draft_upon(self.persona, history, self._facts, self._model, self.config)
+    async def _drafted(self, history: Sequence[Episode], refused: Sequence[str] = ()) -> Persona:
+        return await draft_upon(
+            self.persona, history, self._facts, self._model, self.config, refused=refused
+        )
 
     async def _draft_first(self) -> None:
         """Begin with a draft; nothing of it is proven yet."""
@@ -164,28 +167,51 @@ class Search:
         What the gates chose is a recipe: a draft, shown by this policy. The part that judged it is
         the latest of the history, and too good to be left out. What was chosen before taste changed
         is left out, as it is where cases are recalled. A persona whose claims were edited stays as
-        it was judged.
+        it was judged. Nothing is left to judge the new draft as a whole, but what can be told
+        without is: no claim comes back that was refused, and none that was not judged stays
+        against the cases that it does not rest on.
         """
         shown = self.persona.policy.show_claims and self.persona.policy.recalled > 0
         if self.config.refit and self.draft is not None and shown and not self.accepted:
-            whole = await self._drafted(self._of_this_taste())
+            history, tried = self._of_this_taste(), {one.statement for one in self.draft.claims}
+            refused = [one.statement for one in self.rejected if one.text]
+            whole = await self._drafted(history, [one for one in refused if one not in tried])
+            whole = await self._unrefuted(whole, tried, history)
             judged = ("policy", "alternatives", "track_record")
             kept = whole.model_copy(update={name: getattr(self.persona, name) for name in judged})
             self._edits.best = replace(self._edits.best, persona=kept)
+
+    async def _unrefuted(
+        self, whole: Persona, judged: Collection[str], history: Sequence[Episode]
+    ) -> Persona:
+        """Return a persona without claims that cases refute; what was judged or fixed stays."""
+        new = [one for one in whole.claims if not one.protected and one.statement not in judged]
+        most = self.config.verify_cases
+        kept = {one.id: one for one in await unrefuted(new, history, most, self._model)}
+        gone = {one.id for one in new} - kept.keys()
+        claims = (kept.get(one.id, one) for one in whole.claims if one.id not in gone)
+        return whole.model_copy(update={"claims": tuple(claims)})
 
     def _of_this_taste(self) -> Sequence[Episode]:
         since, history = self._since, self._slices.history
         return [one for one in history if since is None or one.at >= since]
 
     def _finished(self, persona: Persona) -> Persona:
-        """Add what needs no judging: counts, what the user said, and since when taste is this.
+        """Add what needs no judging: counts, what cases said of claims, what the user said, and
+        since when taste is this.
 
         Policies are judged without that moment. What a replay has of the time since is mostly what
         did not change, and there old cases serve.
         """
         persona = seeing_since(persona, self._since)
+        told = self._edits.told
+        claims = [
+            with_cases(one, told[one.statement]) if one.statement in told else one
+            for one in persona.claims
+        ]
         counted = outcome_statistics(self._slices.history)
-        return with_stated(persona.model_copy(update={"statistics": counted}), self._facts)
+        known = {"statistics": counted, "claims": tuple(claims)}
+        return with_stated(persona.model_copy(update=known), self._facts)
 
 
 def _changes(

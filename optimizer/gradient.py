@@ -12,7 +12,7 @@ from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.optimizer.draft import LEAST_EVIDENCE
 from persona_agent.persona import outcome_statistics, render_statistics
 from persona_agent.persona.admission import why_not_admitted
-from persona_agent.persona.left_out import NOT_USABLE, TOO_FEW_CASES, leave_out
+from persona_agent.persona.left_out import NO_RULE, NOT_USABLE, TOO_FEW_CASES, leave_out
 from persona_agent.persona.render import beside_claims, claims_shown, render
 from persona_agent.prompts import (
     CRITIQUE,
@@ -24,7 +24,7 @@ from persona_agent.prompts import (
     ProposeInputs,
 )
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, Trial
+from persona_agent.schema import Edit, EditOperation, Episode, Persona, Trial
 from persona_agent.schema.base import Record
 
 SIMILAR_CASES = 6
@@ -34,10 +34,15 @@ LEAST_SIMILAR = 2
 
 
 class Critique(Record):
-    """A critique and the ids of the claims that it holds responsible."""
+    """A critique and the ids of the claims that it holds responsible.
+
+    ``misleading`` are wrong in this case. ``stretched`` were followed outside of their scope: what
+    they say may be true, so they are not blamed.
+    """
 
     failure: Failure
     misleading: tuple[str, ...] = ()
+    stretched: tuple[str, ...] = ()
 
 
 async def critique_errors(
@@ -87,11 +92,19 @@ async def _critique(
     except ModelAnswerError:
         return None
     told = {"critique": said.critique, "preference": said.preference}
-    named = (inputs.claim_id(reference) for reference in said.misleading)
+    stretched = _claim_ids(inputs, said.stretched)
     return Critique(
         failure=failure.model_copy(update=told),
-        misleading=tuple(dict.fromkeys(name for name in named if name is not None)),
+        misleading=tuple(
+            name for name in _claim_ids(inputs, said.misleading) if name not in stretched
+        ),
+        stretched=stretched,
     )
+
+
+def _claim_ids(inputs: CritiqueInputs, references: Sequence[str]) -> tuple[str, ...]:
+    named = (inputs.claim_id(reference) for reference in references)
+    return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def _similar(trial: Trial, episode: Episode, history: Sequence[Episode]) -> list[Episode]:
@@ -106,6 +119,15 @@ def _similar(trial: Trial, episode: Episode, history: Sequence[Episode]) -> list
     ]
     about = " ".join([episode.query.text, *episode.query.options])
     return telling_cases([about], others, max(LEAST_SIMILAR, SIMILAR_CASES - len(known)))
+
+
+def missed_by(critiques: Sequence[Critique]) -> dict[str, tuple[str, ...]]:
+    """Return for claims, by id, the cases that they misled in or were stretched to."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in critiques:
+        for name in (*one.misleading, *one.stretched):
+            found[name] = (*found.get(name, ()), one.failure.case.episode_id)
+    return found
 
 
 def blame(persona: Persona, critiques: Sequence[Critique]) -> Persona:
@@ -161,17 +183,21 @@ async def propose_edits(
         max_edits=config.max_edits,
     )
     written = await model.ask(PROPOSE_EDITS, inputs)
-    edits = (_resolved(one, inputs, persona.claims) for one in written.edits[: config.max_edits])
+    edits = (_resolved(one, inputs) for one in written.edits[: config.max_edits])
     return [edit for edit in edits if edit is not None]
 
 
-def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim]) -> Edit | None:
+def _resolved(one: ProposedEdit, inputs: ProposeInputs) -> Edit | None:
     targets = [inputs.claim_id(reference) for reference in one.claims]
     evidence = [inputs.episode_id(reference) for reference in one.evidence]
     named = tuple(dict.fromkeys(name for name in evidence if name))
+    against = dict.fromkeys(inputs.episode_id(reference) for reference in one.contrary)
+    contrary = tuple(name for name in against if name and name not in named)
     why = why_not_admitted(one.scope, one.text)
     if one.operation is EditOperation.ADD and len(named) < LEAST_EVIDENCE:
         why = why or TOO_FEW_CASES
+    if one.operation is EditOperation.ADD and len(named) <= len(contrary):
+        why = why or NO_RULE
     edit = None
     if not why and None not in targets:
         with suppress(ValueError):
@@ -183,6 +209,7 @@ def _resolved(one: ProposedEdit, inputs: ProposeInputs, claims: Sequence[Claim])
                 scope=one.scope,
                 reason=one.reason,
                 evidence=named,
+                contrary=contrary,
             )
     if edit is None:
         leave_out(f"{one.operation} {one.claims}: {one.scope}: {one.text}", why or NOT_USABLE)

@@ -1,7 +1,8 @@
 """A journal of paid answers: a run that was killed goes on without asking again.
 
 The search is deterministic given its answers, so replaying the answers replays the run. The
-journal wraps the model; an answer is on disk before the search sees it.
+journal wraps the model; an answer is on disk before the search sees it, and what it cost with it:
+of a run that was killed, nothing else tells.
 """
 
 from __future__ import annotations
@@ -9,11 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from persona_agent.llm.accounting import limit
 from persona_agent.llm.passing import PassingModel
 from persona_agent.llm.response_cache import current_draw
 from persona_agent.protocols import InputT, LanguageModel, OutputT, Prompt
+from persona_agent.schema import Usage
+
+BOOKED = "booked"
 
 
 def journal_path(folder: Path, user_id: str) -> Path:
@@ -31,7 +39,7 @@ class JournaledModel(PassingModel):
     def __init__(self, inner: LanguageModel, path: Path) -> None:
         super().__init__(inner)
         self._path = path
-        self._answers: dict[str, str] = dict(_entries(path))
+        self._answers = {row["key"]: row["answer"] for row in _rows(path) if "answer" in row}
 
     @property
     def deterministic(self) -> bool:
@@ -46,30 +54,51 @@ class JournaledModel(PassingModel):
         key = hashlib.sha256("\0".join([self.name, *content]).encode()).hexdigest()
         if key in self._answers:
             return prompt.output.model_validate_json(self._answers[key])
-        output = await self._inner.ask(prompt, inputs)
-        self._answers[key] = output.model_dump_json()
-        self._append(key)
+        row: dict[str, Any] = {"key": key}
+        with limit() as paid:
+            try:
+                output = await self._inner.ask(prompt, inputs)
+                row["answer"] = self._answers[key] = output.model_dump_json()
+            finally:  # an answer that cannot be used is paid for, too
+                if paid.used.calls or "answer" in row:
+                    row |= {"used": paid.used.model_dump(), "at": datetime.now(UTC).isoformat()}
+                    _append(self._path, row)
         return output
 
-    def _append(self, key: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as out:
-            # A line break in front too: a line that was cut off would take this one along.
-            row = json.dumps({"key": key, "answer": self._answers[key]})
-            out.write(f"\n{row}\n")
-            out.flush()
-            os.fsync(out.fileno())
+
+def unbooked(path: Path) -> tuple[Usage, datetime | None]:
+    """Return what a journal's answers cost since the last was booked, and when the last came."""
+    used, last = Usage(), None
+    for row in _rows(path):
+        if BOOKED in row:
+            used, last = Usage(), None
+        elif "used" in row:
+            used += Usage.model_validate(row["used"])
+            last = datetime.fromisoformat(row["at"])
+    return used, last
 
 
-def _entries(path: Path) -> list[tuple[str, str]]:
+def mark_booked(path: Path) -> None:
+    """Note that all answers so far are booked elsewhere; nothing where there is no journal."""
+    if path.exists():
+        _append(path, {BOOKED: True})
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as out:
+        # A line break in front too: a line that was cut off would take this one along.
+        out.write(f"\n{json.dumps(row)}\n")
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
     """Read a journal; a last line cut off by a crash was never acted on and is dropped."""
     if not path.exists():
-        return []
-    entries = []
+        return
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            row = json.loads(line)
+            yield json.loads(line)
         except json.JSONDecodeError:
             continue
-        entries.append((str(row["key"]), str(row["answer"])))
-    return entries

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from persona_agent.errors import ModelAnswerError
-from persona_agent.optimizer.alike import telling_cases
+from persona_agent.optimizer.claim_cases import cases_for, replaced_by, tasks_of
+from persona_agent.optimizer.draft import LEAST_EVIDENCE
+from persona_agent.persona.left_out import NO_RULE, leave_out
 from persona_agent.prompts import VERIFY_CLAIMS, Case, VerifyInputs
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Edit, EditOperation, Episode
 from persona_agent.schema.base import Record
 
+_SINCE = re.compile(r"\bsince (\d{4}-\d\d-\d\d)", re.IGNORECASE)
 SEVERAL = 3
 """Cases that a claim must rest on to be tried where no other case speaks of it."""
 
@@ -25,6 +29,19 @@ class Support(Record):
     def holds(self) -> bool:
         """Whether more cases support than contradict; none at all is no support."""
         return len(self.supports) > len(self.contradicts)
+
+    @property
+    def told(self) -> frozenset[str]:
+        """The episodes that say anything of it."""
+        return frozenset(self.supports) | frozenset(self.contradicts)
+
+    @classmethod
+    def of_all(cls, several: Sequence[Support]) -> Support:
+        """Return what is said of several statements together, each episode once a side."""
+        return cls(
+            supports=tuple(dict.fromkeys(name for one in several for name in one.supports)),
+            contradicts=tuple(dict.fromkeys(name for one in several for name in one.contradicts)),
+        )
 
     def without(self, episodes: Collection[str]) -> Support:
         """Return what other episodes say."""
@@ -67,60 +84,156 @@ async def verify(
 
 
 async def supported(
-    edits: Sequence[Edit], history: Sequence[Episode], most: int, model: LanguageModel
+    edits: Sequence[Edit],
+    history: Sequence[Episode],
+    most: int,
+    model: LanguageModel,
+    *,
+    claims: Sequence[Claim] = (),
+    missed: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[list[Edit], list[Edit]]:
     """Split edits into those whose wording other cases support, and the rest.
 
     Each edit is judged by those of ``most`` episodes that it does not rest on, see
-    :func:`cases_for`. A deletion claims nothing, so there is nothing to check. An edit that names
-    every case about it leaves none that could support it: where the others are silent it passes
-    if it rests on SEVERAL. When the check cannot be made (no such episode, or no usable answer)
-    the edits are left to the gates.
+    :func:`cases_for`. One that replaces claims is compared with them: of the cases that it leaves,
+    no more may have ended as the claims said than otherwise. A deletion claims nothing, so there
+    is nothing to check. An edit that names every case about it leaves none that could support it:
+    where the others are silent it passes if it rests on SEVERAL, or leaves more cases that went
+    against what it replaces. When the check cannot be made (no such episode, or no usable answer)
+    the edits are left to the gates. What the cases said goes with those that pass.
+
+    Args:
+        edits: what is proposed.
+        history: episodes that may be learned from.
+        most: cases to check on.
+        model: tells what they say.
+        claims: of the persona, those that edits replace among them.
+        missed: by the id of a claim, cases in which it was followed and wrong.
     """
-    claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
-    others = cases_for(claiming, history, most)
-    found = await verify([edit.statement for edit in claiming], others, model)
-    if found is None:
-        return list(edits), []
-    failed = []
-    for edit, said in zip(claiming, found, strict=True):
-        support = said.without(edit.evidence)
-        if support.refutes or (not support.holds and len(edit.evidence) < SEVERAL):
+    kept, failed, verdicts = [], [], await _verdicts(edits, history, most, model, claims, missed)
+    for edit in edits:
+        verdict = verdicts.get(edit)
+        if verdict is None:
+            kept.append(edit)
+        elif verdict.passes(edit):
+            kept.append(verdict.added_to(edit))
+        else:
             failed.append(edit)
-    return [edit for edit in edits if edit not in failed], failed
+    return kept, failed
 
 
-def cases_for(edits: Sequence[Edit], history: Sequence[Episode], most: int) -> list[Episode]:
-    """Return the cases that can tell most of edits, in time order.
+async def unrefuted(
+    claims: Sequence[Claim], history: Sequence[Episode], most: int, model: LanguageModel
+) -> list[Claim]:
+    """Return claims with what other cases say of them, without those that are no rule by that.
 
-    They are of the tasks that the edits rest on, and preferably about what they state. What all
-    edits rest on is left out; what some of them do can still tell something of the others.
+    The cases are those of :func:`cases_for`; where none can be asked, the claims stay as they are.
+    A claim that names all that shows it leaves mostly exceptions, so its own cases count too.
     """
-    evidence = [frozenset(edit.evidence) for edit in edits]
-    used, by_all = frozenset[str]().union(*evidence), _in_all(evidence)
-    others = [episode for episode in history if episode.id not in by_all]
-    tasks = {episode.query.task_name for episode in history if episode.id in used}
-    own = [episode for episode in others if episode.query.task_name in tasks] or others
-    return telling_cases([edit.statement for edit in edits], own, most, latest_share=0.25)
+    edits = [_adding(claim) for claim in claims]
+    verdicts = await _verdicts(edits, history, most, model, (), None)
+    kept = []
+    for claim, edit in zip(claims, edits, strict=True):
+        told = verdicts[edit].added_to(edit) if edit in verdicts else edit
+        if len(told.evidence) > len(told.contrary):
+            found = {"evidence": told.evidence, "contrary": told.contrary}
+            kept.append(claim.model_copy(update=found))
+        else:
+            leave_out(claim.statement, NO_RULE)
+    return kept
 
 
-def _in_all(evidence: Sequence[frozenset[str]]) -> frozenset[str]:
-    return frozenset.intersection(*evidence) if evidence else frozenset()
+def _adding(claim: Claim) -> Edit:
+    return Edit(
+        operation=EditOperation.ADD,
+        section=claim.section,
+        scope=claim.scope,
+        text=claim.text,
+        evidence=claim.evidence,
+        contrary=claim.contrary,
+    )
 
 
-async def outdated(
-    claims: Sequence[Claim], episodes: Sequence[Episode], model: LanguageModel, *, least: int
-) -> list[Edit]:
+class Verdict(Record):
+    """What cases that an edit does not rest on say of it, and of what it replaces.
+
+    ``left`` is what they say of the replaced claims where they say nothing of the edit.
+    """
+
+    said: Support
+    left: Support = Support()
+
+    def passes(self, edit: Edit) -> bool:
+        """Whether cases speak for an edit: for what it says, and for what it gives up."""
+        left = self.left
+        if self.said.refutes or len(left.supports) > len(left.contradicts):
+            return False
+        rests_on = len(edit.evidence) + len(self.said.supports)
+        mends = len(left.contradicts) > len(left.supports) and rests_on >= LEAST_EVIDENCE
+        return self.said.holds or len(edit.evidence) >= SEVERAL or mends
+
+    def added_to(self, edit: Edit) -> Edit:
+        """Return the edit with the cases that speak for it and against it."""
+        contrary = dict.fromkeys([*edit.contrary, *self.said.contradicts])
+        evidence = (*edit.evidence, *self.said.supports)
+        against = tuple(name for name in contrary if name not in evidence)
+        return edit.model_copy(update={"evidence": evidence, "contrary": against})
+
+
+async def _verdicts(
+    edits: Sequence[Edit],
+    history: Sequence[Episode],
+    most: int,
+    model: LanguageModel,
+    claims: Sequence[Claim],
+    missed: Mapping[str, Sequence[str]] | None,
+) -> dict[Edit, Verdict]:
+    """Return what cases say of edits and of what they replace, as far as there are cases."""
+    claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]
+    cases = cases_for(claiming, history, most, claims=claims, missed=missed)
+    old = {claim.id: claim.statement for edit in claiming for claim in replaced_by(edit, claims)}
+    found = await verify([*(edit.statement for edit in claiming), *old.values()], cases, model)
+    if found is None:
+        return {}
+    of_claims = dict(zip(old, found[len(claiming) :], strict=True))
+    verdicts = {}
+    for edit, of_edit in zip(claiming, found, strict=False):
+        tasks = tasks_of(history, [edit], claims)
+        others = [one for one in cases if one.id not in edit.evidence]
+        if any(not tasks or one.query.task_name in tasks for one in others):
+            left = Support.of_all([of_claims[name] for name in edit.claim_ids if name in old])
+            own = {*edit.evidence, *of_edit.told, *_before_it_holds(edit, cases)}
+            verdicts[edit] = Verdict(said=of_edit.without(edit.evidence), left=left.without(own))
+    return verdicts
+
+
+def _before_it_holds(edit: Edit, cases: Sequence[Episode]) -> Iterator[str]:
+    """Yield the cases from before the day since which an edit says that something is so.
+
+    There the old wording may well have been right: the edit does not give them up.
+    """
+    since = _SINCE.search(edit.statement)
+    for case in cases:
+        if since and case.at.date().isoformat() < since[1]:
+            yield case.id
+
+
+async def of_learned(
+    claims: Sequence[Claim], episodes: Sequence[Episode], model: LanguageModel
+) -> list[tuple[Claim, Support]]:
+    """Return what episodes say of each claim but those that the user fixed; [] if not to be had."""
+    learned = [claim for claim in claims if not claim.protected]
+    found = await verify([claim.statement for claim in learned], episodes, model)
+    return list(zip(learned, found, strict=True)) if found else []
+
+
+def outdated(told: Sequence[tuple[Claim, Support]], *, least: int) -> list[Edit]:
     """Propose to retire claims that recent outcomes contradict.
 
     Args:
-        claims: claims of the persona in use; those that the user fixed are passed over.
-        episodes: the latest episodes.
-        model: tells what they say of the claims.
-        least: how many of them must contradict a claim, and more than support it.
+        told: claims of the persona in use, with what the latest episodes say of them.
+        least: how many of these must contradict a claim, and more than support it.
     """
-    learned = [claim for claim in claims if not claim.protected]
-    found = await verify([claim.statement for claim in learned], episodes, model)
     return [
         Edit(
             operation=EditOperation.DELETE,
@@ -130,9 +243,20 @@ async def outdated(
             f"{len(support.supports)} support it",
             evidence=support.contradicts,
         )
-        for claim, support in zip(learned, found or [], strict=False)
+        for claim, support in told
         if len(support.contradicts) >= least and not support.holds
     ]
+
+
+def with_cases(claim: Claim, said: Support) -> Claim:
+    """Return a claim with the cases for and against it; the latest word on each holds."""
+    evidence = [name for name in claim.evidence if name not in said.contradicts]
+    contrary = [name for name in claim.contrary if name not in said.supports]
+    found = {
+        "evidence": tuple(dict.fromkeys([*evidence, *said.supports])) or claim.evidence,
+        "contrary": tuple(dict.fromkeys([*contrary, *said.contradicts])),
+    }
+    return claim.model_copy(update=found)
 
 
 def _ids(inputs: VerifyInputs, references: Sequence[str]) -> tuple[str, ...]:

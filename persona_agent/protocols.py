@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -161,6 +161,17 @@ class LanguageModel(Protocol):
         ...
 
 
+class Completed(NamedTuple):
+    """What came of episodes and late outcomes that were stored together, in the order given."""
+
+    new: list[str]
+    """Ids that were new."""
+    told: list[Episode]
+    """Earlier episodes that had no outcome, with it."""
+    other: list[str]
+    """Ids of late records with another outcome than the stored one, which stays."""
+
+
 class EpisodeStore(Protocol):
     """Episodic memory. Blocking; call it off the event loop. Safe to call from several threads.
 
@@ -179,6 +190,22 @@ class EpisodeStore(Protocol):
         Raises:
             EmbedderMismatchError: the vectors' dimension differs from the stored one.
             StoreUnavailableError: the data cannot be written; nothing was stored.
+        """
+        ...
+
+    def complete(
+        self, episodes: Sequence[Episode], vectors: Vectors, late: Sequence[Episode]
+    ) -> Completed:
+        """Store episodes as ``add`` does, together with outcomes of earlier ones.
+
+        All or nothing. ``late`` are records of earlier episodes, each once: one that is stored
+        without an outcome gets theirs, and nothing else of it changes. One with an outcome keeps
+        it, and one that is not stored is passed over.
+
+        Raises:
+            InputError: an outcome is not one of the stored options, or a late record comes twice;
+                nothing was stored.
+            EmbedderMismatchError, StoreUnavailableError: as ``add``.
         """
         ...
 

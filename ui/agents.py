@@ -79,11 +79,6 @@ def model_was_chosen() -> bool:
     return _CHOICE in st.session_state
 
 
-def close_agents() -> None:
-    """Close every agent; for the end of a test."""
-    st.cache_resource.clear()
-
-
 # --- the owner's ----------------------------------------------------------------------------------
 
 

@@ -11,46 +11,25 @@ from persona_agent.ui import frame, sidebar
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import TRY_PAGE, errors_shown, show_notice
 
+# By heading: name (of the file and in the address), title, icon. (A docstring would be shown.)
+PAGES = {
+    "Start": (("try", "Try it", "play_arrow"),),
+    "One user": (
+        ("chat", "Chat", "chat"),
+        ("persona", "Persona", "person"),
+        ("memory", "Memory", "history"),
+        ("optimize", "Optimize", "tune"),
+    ),
+    "All users": (("atlas", "Atlas", "scatter_plot"), ("evidence", "Evidence", "query_stats")),
+}
 WIDE = ("Optimize", "Atlas", "Evidence")
 
 
 def main() -> None:
     """Draw the sidebar and the page that was picked."""
     st.set_page_config(page_title="persona_agent", page_icon=frame.ICON)
-    page = st.navigation(
-        {
-            "Start": [
-                st.Page(TRY_PAGE, title="Try it", icon=":material/play_arrow:", default=True)
-            ],
-            "One user": [
-                st.Page("page_chat.py", url_path="chat", title="Chat", icon=":material/chat:"),
-                st.Page(
-                    "page_persona.py", url_path="persona", title="Persona", icon=":material/person:"
-                ),
-                st.Page(
-                    "page_memory.py", url_path="memory", title="Memory", icon=":material/history:"
-                ),
-                st.Page(
-                    "page_optimize.py",
-                    url_path="optimize",
-                    title="Optimize",
-                    icon=":material/tune:",
-                ),
-            ],
-            "All users": [
-                st.Page(
-                    "page_atlas.py", url_path="atlas", title="Atlas", icon=":material/scatter_plot:"
-                ),
-                st.Page(
-                    "page_evidence.py",
-                    url_path="evidence",
-                    title="Evidence",
-                    icon=":material/query_stats:",
-                ),
-            ],
-        },
-        expanded=True,
-    )
+    pages = {group: [_page(*one) for one in found] for group, found in PAGES.items()}
+    page = st.navigation(pages, expanded=True)
     st.set_page_config(
         page_title=f"{page.title} · persona_agent",
         page_icon=frame.ICON,
@@ -63,6 +42,14 @@ def main() -> None:
         sidebar.show(agent)
         show_notice()
         page.run()
+
+
+def _page(name: str, title: str, icon: str) -> st.Page:
+    file = f"page_{name}.py"
+    path = None if file == TRY_PAGE else name
+    return st.Page(
+        file, url_path=path, title=title, icon=f":material/{icon}:", default=file == TRY_PAGE
+    )
 
 
 def _warm_up(agent: PersonaAgent) -> None:

@@ -11,19 +11,20 @@ from persona_agent.agent import PersonaAgent
 from persona_agent.evals.demo import ARMS, DemoResult, Interval, run_demo
 from persona_agent.llm import create_model
 from persona_agent.memory import open_memory
+from persona_agent.persona.plural import counted
 from persona_agent.settings import OFFLINE
 from persona_agent.ui import plots
 from persona_agent.ui.job import Job
-from persona_agent.ui.state import follow, job, show_progress, start
-from persona_agent.ui.texts import counted, escaped
+from persona_agent.ui.state import awaited, job, start
+from persona_agent.ui.texts import escaped
 
 DEMO = "demo"
 
 
 def show(agent: PersonaAgent) -> None:
     """Draw what to start, how far it is, and what it found."""
-    running = job(DEMO)
-    if running is None or (not running.running and running.result is None):
+    running: Job[DemoResult] | None = job(DEMO)
+    if running is None or running.failed:
         st.write(
             "Ten invented people: personas are learned from the first 60 % of what each of them "
             "did, and asked for the rest. Your memory is not touched. It takes about a minute."
@@ -33,9 +34,7 @@ def show(agent: PersonaAgent) -> None:
         if st.button("Measure it", type="primary", icon=":material/query_stats:"):
             start(DEMO, lambda running: _measure(agent, running))
             st.rerun()
-    result: DemoResult | None = running.result if running is not None else None
-    if running is not None and result is None:
-        follow(running, lambda: show_progress(running))
+    result = awaited(running)
     if result is not None:
         _result(result)
 

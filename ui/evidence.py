@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
+from persona_agent.agent import PersonaAgent
 from persona_agent.agent.show import one_line
+from persona_agent.persona.plural import counted
 from persona_agent.schema import Episode
-from persona_agent.ui.texts import counted, literal
+from persona_agent.ui.texts import literal
 
 MOST = 20
 ASKED, DONE = 200, 120
@@ -26,6 +30,11 @@ def show(ids: tuple[str, ...], episodes: dict[str, Episode]) -> None:
             st.caption(f"and {more} earlier ones")
         if gone:
             st.caption(f"{gone} no longer stored")
+
+
+def stored(agent: PersonaAgent, user: str, ids: Sequence[str]) -> dict[str, Episode]:
+    """Return the interactions that are still stored, by id."""
+    return {episode.id: episode for episode in agent.memory.episodes.get(user, list(ids))}
 
 
 def in_words(episode: Episode) -> str:

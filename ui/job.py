@@ -50,6 +50,11 @@ class Job(Generic[T]):
         """What came of it; None while it runs, and where nothing did."""
         return self._result[0] if self._result else None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended, and nothing came of it."""
+        return not self.running and self.result is None
+
     def progress(self, what: str, done: int, total: int) -> None:
         """Take a note of how far it is; to be called by the work."""
         self.note = f"{what}: {done} of {total}" if total > 1 else what

@@ -26,7 +26,10 @@ E = TypeVar("E")
 
 @dataclass
 class Learning:
-    """What is seen of one optimization. It is filled by the search while pages read it."""
+    """What is seen of one optimization. It is filled by the search while pages read it.
+
+    ``before`` is what earlier ones had cost.
+    """
 
     user: str
     before: Usage
@@ -72,11 +75,6 @@ class Learning:
         if isinstance(last, Critiqued):
             return "Proposing edits"
         return "Testing what was proposed"
-
-
-def begin(agent: PersonaAgent, user: str) -> Learning:
-    """Return the record of an optimization that is about to start."""
-    return Learning(user, spent(agent, user))
 
 
 async def learn(

@@ -1,4 +1,4 @@
-"""How an optimization is shown: while it runs, and afterwards."""
+"""How an optimization is started, and shown: while it runs, and afterwards."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.agent.show import evidence_ids, mean_change, noise_line
+from persona_agent.agent.show import mean_change, noise_line
 from persona_agent.optimizer.watch import Imagined, Simulated
 from persona_agent.persona.left_out import left_out_line
-from persona_agent.schema import Edit, EditOperation, GateResult, Noise, Revision, Usage
+from persona_agent.persona.plural import counted
+from persona_agent.schema import Edit, EditOperation, Episode, GateResult, Noise, Revision, Usage
 from persona_agent.settings import OFFLINE
 from persona_agent.ui import evidence, plots
 from persona_agent.ui.job import Job
-from persona_agent.ui.learning import Learning, cost
-from persona_agent.ui.state import show_progress
-from persona_agent.ui.texts import counted, literal
+from persona_agent.ui.learning import Learning, cost, learn, spent
+from persona_agent.ui.state import show_progress, start
+from persona_agent.ui.texts import literal
 
 MOST_CRITIQUES = 12
 LONG = 260
@@ -33,6 +34,23 @@ _COLORS = {
     EditOperation.MERGE: "orange",
     EditOperation.DELETE: "red",
 }
+
+
+def start_learning(agent: PersonaAgent, user: str, first: Sequence[Episode] = ()) -> None:
+    """Start an optimization of this session for pages to follow; ``first`` is recorded before."""
+    learning = Learning(user, spent(agent, user))
+    st.session_state[f"learning of {user}"] = learning
+
+    async def work(running: Job[Revision]) -> Revision:
+        return await learn(agent, learning, running, first)
+
+    start(f"optimize {user}", work)
+
+
+def latest(user: str) -> Learning | None:
+    """Return the last optimization of a user that this session started, or None."""
+    found: Learning | None = st.session_state.get(f"learning of {user}")
+    return found
 
 
 def show(agent: PersonaAgent, learning: Learning, job: Job[Revision]) -> None:
@@ -80,15 +98,14 @@ def show_small(agent: PersonaAgent, learning: Learning, job: Job[Revision]) -> N
             _critiques(learning)
 
 
-def show_cost(used: Usage, seconds: float | None = None) -> None:
+def show_cost(used: Usage, seconds: float) -> None:
     """Draw what was used, as numbers."""
     shown = {
         "Calls": f"{used.calls:,}",
         "Tokens": f"{used.prompt_tokens + used.completion_tokens:,}",
         "Cost": f"${used.cost_usd:.4f}" if used.cost_usd else "$0",
+        "Time": f"{seconds:.0f} s",
     }
-    if seconds is not None:
-        shown["Time"] = f"{seconds:.0f} s"
     with st.container(horizontal=True):
         for label, value in shown.items():
             st.metric(label, value, border=True, width=150)
@@ -277,12 +294,7 @@ def show_edit(agent: PersonaAgent, user: str, edit: Edit) -> None:
         literal(f"{edit.scope}: {edit.text}" if edit.scope else edit.text or "(a claim)")
         if edit.reason:
             literal(_cut(edit.reason))
-        if edit.evidence:
-            with st.expander(
-                f"Rests on {counted(len(edit.evidence), 'interaction')}", type="compact"
-            ):
-                for episode in agent.memory.episodes.get(user, evidence_ids([edit])):
-                    literal(evidence.in_words(episode))
+        evidence.show(edit.evidence, evidence.stored(agent, user, edit.evidence))
 
 
 def _cut(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
+from persona_agent.persona.plural import counted
 from persona_agent.ui.job import Job, Work
 from persona_agent.ui.state import (
     drop_job,
@@ -17,7 +18,7 @@ from persona_agent.ui.state import (
     start,
     view_next,
 )
-from persona_agent.ui.texts import counted, escaped, literal
+from persona_agent.ui.texts import escaped, literal
 from persona_agent.ui.upload import KINDS, export_lines, main_user, read_upload
 
 IMPORT = "import"
@@ -65,10 +66,11 @@ def importing(agent: PersonaAgent, name: str, data: bytes, user: str) -> Work[st
             return f"New: {found}.{_left_out(refused)}"
         episodes = read_upload(name, data, user)
         running.note = f"Storing {counted(len(episodes), 'interaction')}"
-        number = await agent.record_episodes(episodes)
+        done = await agent.import_episodes(episodes)
         whose = main_user(episodes)
+        late = f" {counted(len(done.told), 'outcome')} of earlier ones." if done.told else ""
         said = "" if whose == user else f" Most are of {whose}."
-        return f"{counted(number, 'new interaction')} of {len(episodes)}.{said}"
+        return f"{counted(len(done.new), 'new interaction')} of {len(episodes)}.{late}{said}"
 
     return work
 

@@ -14,13 +14,15 @@ from persona_agent.evals.atlas.figure import figure
 from persona_agent.evals.atlas.look import CLUSTER, caption, colourings
 from persona_agent.evals.atlas.page import render_page
 from persona_agent.evals.atlas.sources import demo_histories, learned, stored
+from persona_agent.persona.plural import counted
 from persona_agent.protocols import Embedder
 from persona_agent.schema import Episode
 from persona_agent.settings import OFFLINE
+from persona_agent.ui import plots
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.job import Job
-from persona_agent.ui.state import drop_job, follow, job, show_progress, start
-from persona_agent.ui.texts import counted, escaped, literal
+from persona_agent.ui.state import awaited, drop_job, job, start
+from persona_agent.ui.texts import escaped, literal
 from persona_agent.ui.upload import KINDS, LEAST_PEOPLE, read_histories
 
 DEMO, STORED, FILE = "The ten invented people", "The users of this memory", "A file of histories"
@@ -51,10 +53,7 @@ def show() -> None:
     )
     agent = open_agent()
     _offer(agent)
-    building = job("atlas")
-    mapped: Mapped | None = building.result if building is not None else None
-    if building is not None and mapped is None:
-        follow(building, lambda: show_progress(building))
+    mapped: Mapped | None = awaited(job("atlas"))
     if mapped is not None:
         _map(mapped)
         _verdict(agent, mapped)
@@ -159,7 +158,7 @@ def _map(mapped: Mapped) -> None:
     if atlas.steps > 1:
         step = right.slider("After version", 1, atlas.steps, atlas.steps)
     drawn = figure(atlas, colour=colour, step=step - 1, selected=selected, dark=_dark())
-    st.plotly_chart(drawn, config={"displayModeBar": False, "scrollZoom": True})
+    st.plotly_chart(drawn, config={**plots.CONFIG, "scrollZoom": True})
     st.caption(f"{caption(atlas)}. A larger point rests on more interactions. {_silhouette(atlas)}")
     rows = [
         {"cluster": one.name, "personas": one.size, "a typical claim": one.typical}
@@ -170,10 +169,9 @@ def _map(mapped: Mapped) -> None:
 
 
 def _silhouette(atlas: Atlas) -> str:
-    found = "" if atlas.silhouette is None else f"Silhouette {atlas.silhouette:.2f}: "
-    if not found:
+    if atlas.silhouette is None:
         return ""
-    return f"{found}0 is no separation, 1 is full."
+    return f"Silhouette {atlas.silhouette:.2f}: 0 is no separation, 1 is full."
 
 
 def _dark() -> bool:
@@ -186,8 +184,8 @@ def _dark() -> bool:
 
 def _verdict(agent: PersonaAgent, mapped: Mapped) -> None:
     st.subheader("Verdict")
-    judging = job(f"verdict on {mapped.source}")
-    if judging is None or (not judging.running and judging.result is None):
+    judging: Job[Verdict] | None = job(f"verdict on {mapped.source}")
+    if judging is None or judging.failed:
         st.write(
             "Every persona is learned again, three times from two separate halves of its history; "
             "and from histories shuffled between users, where nothing can be found."
@@ -206,9 +204,7 @@ def _verdict(agent: PersonaAgent, mapped: Mapped) -> None:
                 ),
             )
             st.rerun()
-    if judging is not None and judging.result is None:
-        follow(judging, lambda: show_progress(judging))
-    verdict: Verdict | None = judging.result if judging is not None else None
+    verdict = awaited(judging)
     if verdict is not None:
         _words(verdict)
     _download(mapped, verdict)

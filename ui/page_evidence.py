@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from persona_agent.errors import InputError
+from persona_agent.evals.data.source import text_of
 from persona_agent.evals.report.build import Report, Section, build_report
-from persona_agent.evals.report.inputs import load_inputs
+from persona_agent.evals.report.inputs import parse_input
 from persona_agent.evals.report.tables import Table
-from persona_agent.ui import demo_evidence
+from persona_agent.ui import demo_evidence, plots
 from persona_agent.ui.agents import for_visitors, open_agent
 from persona_agent.ui.job import Job
-from persona_agent.ui.state import follow, job, show_progress, start
+from persona_agent.ui.state import awaited, job, start
 from persona_agent.ui.texts import escaped
 from persona_agent.ui.upload import MOST_BYTES
 
@@ -64,13 +64,9 @@ def _files() -> None:
         texts |= {one.name: one.getvalue() for one in given}
         start(REPORT, lambda running: _report(texts, running))
         st.rerun()
-    running = job(REPORT)
-    if running is None:
-        return
-    if running.result is None:
-        follow(running, lambda: show_progress(running))
-    else:
-        _show(running.result)
+    report: Report | None = awaited(job(REPORT))
+    if report is not None:
+        _show(report)
 
 
 def result_files() -> list[Path]:
@@ -92,26 +88,15 @@ async def _report(texts: dict[str, bytes], running: Job[Report]) -> Report:
     running.note = f"Reading {', '.join(texts)}"
 
     def build() -> Report:
-        with tempfile.TemporaryDirectory() as folder:
-            paths = []
-            for number, (name, data) in enumerate(texts.items()):
-                if len(data) > MOST_BYTES:
-                    raise InputError(f"{name} has more than {MOST_BYTES:,} bytes")
-                paths.append(Path(folder, f"{number}-{_safe(name)}"))
-                paths[-1].write_bytes(data)
-            try:
-                inputs = load_inputs(paths)
-            except InputError as error:
-                raise InputError(str(error).replace(f"{folder}/", "")) from None
+        inputs = {}
+        for name, data in texts.items():
+            if len(data) > MOST_BYTES:
+                raise InputError(f"{name} has more than {MOST_BYTES:,} bytes")
+            inputs[name] = parse_input(text_of(data, name), name)
         running.note = "Comparing"
         return build_report(inputs, title="Evidence")
 
     return await asyncio.to_thread(build)
-
-
-def _safe(name: str) -> str:
-    kept = "".join(one for one in Path(name).name if one.isalnum() or one in "._-")
-    return kept[-80:] or "result.json"
 
 
 # --- the report -----------------------------------------------------------------------------------
@@ -130,7 +115,7 @@ def _section(section: Section) -> None:
         st.write(escaped(section.text))
     for drawn in section.figures:
         st.markdown(f"**{escaped(drawn.title)}**")
-        st.plotly_chart(drawn.draw(), config={"displayModeBar": False})
+        st.plotly_chart(drawn.draw(), config=plots.CONFIG)
         if drawn.note:
             st.caption(escaped(drawn.note))
     for table in section.tables:

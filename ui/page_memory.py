@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
+from persona_agent.persona.plural import counted
 from persona_agent.schema import ContextPolicy, Fact, Recalled
 from persona_agent.ui import evidence, memory_transfer
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import current_user, nobody_picked, notice
-from persona_agent.ui.texts import counted, literal, moment
+from persona_agent.ui.texts import literal, moment
 
 RECENT = 50
 MOST_FACTS = 100
@@ -109,9 +110,7 @@ def _facts(agent: PersonaAgent, user: str) -> None:
 def _fact(agent: PersonaAgent, fact: Fact) -> None:
     with st.container(border=True, gap="xsmall"):
         literal(fact.text)
-        with st.expander(f"Rests on {counted(len(fact.sources), 'interaction')}", type="compact"):
-            for episode in agent.memory.episodes.get(fact.user_id, list(fact.sources)):
-                literal(evidence.in_words(episode))
+        evidence.show(fact.sources, evidence.stored(agent, fact.user_id, fact.sources))
 
 
 def _recent(agent: PersonaAgent, user: str, count: int) -> None:

@@ -7,13 +7,12 @@ from functools import partial
 import streamlit as st
 
 from persona_agent.agent import PersonaAgent
+from persona_agent.persona.plural import counted
 from persona_agent.schema import Revision
 from persona_agent.ui import learning_view
 from persona_agent.ui.agents import open_agent
-from persona_agent.ui.job import Job
-from persona_agent.ui.learning import Learning, begin, learn
-from persona_agent.ui.state import current_user, follow, job, nobody_picked, start
-from persona_agent.ui.texts import counted, moment
+from persona_agent.ui.state import current_user, follow, job, nobody_picked
+from persona_agent.ui.texts import moment
 
 LEAST = 6
 
@@ -28,7 +27,7 @@ def show() -> None:
     known = len(agent.memory.episodes.timeline(user, with_outcome=True))
     if running is None or not running.running:
         _offer(agent, user, known)
-    learning: Learning | None = st.session_state.get(f"learning of {user}")
+    learning = learning_view.latest(user)
     running = job(f"optimize {user}")
     if running is not None and learning is not None:
         follow(running, partial(learning_view.show, agent, learning, running))
@@ -52,19 +51,8 @@ def _offer(agent: PersonaAgent, user: str, known: int) -> None:
         st.caption(f"With fewer than {LEAST} outcomes nothing is changed.")
     st.caption(f"Worth it now: {why}." if why else "Little is new since the last run.")
     if st.button("Optimize", type="primary", icon=":material/auto_fix_high:"):
-        start_learning(agent, user)
+        learning_view.start_learning(agent, user)
         st.rerun()
-
-
-def start_learning(agent: PersonaAgent, user: str) -> None:
-    """Start an optimization of this session, which the page then follows."""
-    learning = begin(agent, user)
-    st.session_state[f"learning of {user}"] = learning
-
-    async def work(running: Job[Revision]) -> Revision:
-        return await learn(agent, learning, running)
-
-    start(f"optimize {user}", work)
 
 
 def _earlier(agent: PersonaAgent, user: str, *, open_latest: bool) -> None:

@@ -8,11 +8,12 @@ import streamlit as st
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.agent.show import evidence_ids
+from persona_agent.persona.plural import counted
 from persona_agent.schema import Claim, Episode, Persona, Section, TaskStatistics
 from persona_agent.ui import evidence, versions
 from persona_agent.ui.agents import open_agent
 from persona_agent.ui.state import current_user, errors_shown, nobody_picked, notice
-from persona_agent.ui.texts import counted, literal
+from persona_agent.ui.texts import literal
 from persona_agent.ui.versions import policy_words
 
 MOST_COUNTS = 6
@@ -53,8 +54,7 @@ def _no_persona(agent: PersonaAgent, user: str) -> None:
 
 
 def _now(agent: PersonaAgent, persona: Persona) -> None:
-    found = agent.memory.episodes.get(persona.user_id, evidence_ids(persona))
-    episodes = {episode.id: episode for episode in found}
+    episodes = evidence.stored(agent, persona.user_id, evidence_ids(persona))
     if not persona.claims:
         st.info("This version makes no claims. What it knows is in the outcome counts below.")
     elif not persona.policy.show_claims:

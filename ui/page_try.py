@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from functools import partial
 
@@ -9,20 +10,18 @@ import streamlit as st
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.evals.demo import Split, split_demo_users
-from persona_agent.schema import Episode, Persona, Revision
+from persona_agent.persona.plural import counted
+from persona_agent.schema import Episode, Persona
 from persona_agent.ui import evidence, learning_view, trial
 from persona_agent.ui.agents import open_agent
-from persona_agent.ui.job import Job
-from persona_agent.ui.learning import Learning, begin, learn
 from persona_agent.ui.state import (
     current_user,
     errors_shown,
     follow,
     job,
-    start,
     view_next,
 )
-from persona_agent.ui.texts import counted, literal
+from persona_agent.ui.texts import literal
 from persona_agent.ui.upload import KINDS, main_user, read_upload
 
 # Who is shown first. (Streamlit would show a docstring here on the page.)
@@ -80,10 +79,10 @@ def _form(agent: PersonaAgent, user: str, history: tuple[Episode, ...], label: s
         kind = "secondary" if persona else "primary"
         label = "Optimize again" if persona else label
         if st.button(label, type=kind, icon=":material/auto_fix_high:"):
-            _start(agent, user, history)
+            learning_view.start_learning(agent, user, history)
             view_next(user)
             st.rerun()
-    learning: Learning | None = st.session_state.get(f"learning of {user}")
+    learning = learning_view.latest(user)
     if running is not None and learning is not None:
         if running.running:
             follow(running, partial(learning_view.show_small, agent, learning, running))
@@ -95,20 +94,10 @@ def _form(agent: PersonaAgent, user: str, history: tuple[Episode, ...], label: s
     return True
 
 
-def _start(agent: PersonaAgent, user: str, history: tuple[Episode, ...]) -> None:
-    learning = begin(agent, user)
-    st.session_state[f"learning of {user}"] = learning
-
-    async def work(running: Job[Revision]) -> Revision:
-        return await learn(agent, learning, running, history)
-
-    start(f"optimize {user}", work)
-
-
 def _persona(agent: PersonaAgent, persona: Persona) -> None:
     shown = persona.claims[:MOST_CLAIMS]
     ids = [name for claim in shown for name in claim.evidence]
-    found = {one.id: one for one in agent.memory.episodes.get(persona.user_id, ids)}
+    found = evidence.stored(agent, persona.user_id, ids)
     st.markdown(f"**The persona in use: {counted(len(persona.claims), 'claim')}**")
     if not persona.claims:
         st.caption("No claim earned its place; what is recalled and counted does the work.")
@@ -155,8 +144,6 @@ def _own(agent: PersonaAgent) -> None:
 
 def _example() -> str:
     """Return a few interactions of an invented person, as a file that can be imported."""
-    import json
-
     (split,) = [one for one in split_demo_users() if one.person.user_id == FIRST]
     some = random.Random(0).sample(split.history, 12)
     rows = [

@@ -116,24 +116,9 @@ def hits(found: dict[str, tuple[int, int]]) -> Any:
     """Return the share of right answers of each arm (right, asked), with Wilson's intervals."""
     figure = _figure("answered as they did, share", "", height=190)
     for name, (right, asked) in found.items():
-        color, mark = ARMS.get(name, (GREY, "circle"))
-        low, high = wilson(right, asked)
         share = right / asked if asked else 0.0
-        figure.add_scatter(
-            x=[share],
-            y=[html.escape(name)],
-            mode="markers",
-            marker={"color": color, "symbol": mark, "size": 14},
-            error_x={
-                "array": [high - share],
-                "arrayminus": [share - low],
-                "color": color,
-                "thickness": 2,
-            },
-            hoverinfo="x",
-        )
+        _add_row(figure, name, ARMS, share, wilson(right, asked))
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    figure.update_yaxes(automargin=True, title=None)
     return figure
 
 
@@ -141,22 +126,35 @@ def arms(found: Mapping[str, Interval]) -> Any:
     """Return the score of each arm with its 95 % interval, the first one on top."""
     figure = _figure("score", "", height=230)
     for name, one in reversed(list(found.items())):
-        color, mark = STYLES.get(name, (GREY, "circle"))
-        figure.add_scatter(
-            x=[one.value],
-            y=[html.escape(name)],
-            mode="markers",
-            marker={"color": color, "symbol": mark, "size": 14},
-            error_x={
-                "array": [(one.value if one.high is None else one.high) - one.value],
-                "arrayminus": [one.value - (one.value if one.low is None else one.low)],
-                "color": color,
-                "thickness": 2,
-            },
-            hoverinfo="x",
-        )
-    figure.update_yaxes(automargin=True, title=None)
+        low = one.value if one.low is None else one.low
+        high = one.value if one.high is None else one.high
+        _add_row(figure, name, STYLES, one.value, (low, high))
     return figure
+
+
+def _add_row(
+    figure: Any,
+    name: str,
+    styles: Mapping[str, tuple[str, str]],
+    value: float,
+    ends: tuple[float, float],
+) -> None:
+    """Add a value with its interval, named at the left."""
+    color, mark = styles.get(name, (GREY, "circle"))
+    figure.add_scatter(
+        x=[value],
+        y=[html.escape(name)],
+        mode="markers",
+        marker={"color": color, "symbol": mark, "size": 14},
+        error_x={
+            "array": [ends[1] - value],
+            "arrayminus": [value - ends[0]],
+            "color": color,
+            "thickness": 2,
+        },
+        hoverinfo="x",
+    )
+    figure.update_yaxes(title=None)
 
 
 def wilson(right: int, asked: int) -> tuple[float, float]:

@@ -106,12 +106,19 @@ def follow(job: Job[Any], draw: Callable[[], None]) -> None:
     st.fragment(part, run_every=PAUSE)()
 
 
-def show_progress(job: Job[Any], stop_label: str = "Stop") -> None:
+def awaited(job: Job[T] | None) -> T | None:
+    """Return what came of a job; where nothing did yet, show how far it is."""
+    if job is not None and job.result is None:
+        follow(job, lambda: show_progress(job))
+    return job.result if job is not None else None
+
+
+def show_progress(job: Job[Any]) -> None:
     """Show how far a job is, with a button that stops it; its problem where it failed."""
     if job.running:
         text = "Stopping …" if job.state == "stopping" else f"{job.note or 'Working'} …"
         st.progress(min(1.0, job.share), text=f"{text} {job.seconds:.0f} s")
-        if st.button(stop_label, icon=":material/stop_circle:", disabled=job.state == "stopping"):
+        if st.button("Stop", icon=":material/stop_circle:", disabled=job.state == "stopping"):
             job.stop()
     elif job.state == "failed":
         st.error(escaped(job.problem), icon=":material/error:")

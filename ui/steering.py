@@ -8,10 +8,11 @@ import streamlit as st
 from persona_agent.agent import ChatTurn, PersonaAgent
 from persona_agent.agent.show import one_line
 from persona_agent.persona import render
+from persona_agent.persona.plural import counted
 from persona_agent.persona.render import claims_shown
 from persona_agent.schema import Claim, Episode, Persona
 from persona_agent.ui import evidence
-from persona_agent.ui.texts import counted, escaped, literal
+from persona_agent.ui.texts import escaped, literal
 
 MOST = 8
 

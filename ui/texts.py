@@ -53,8 +53,3 @@ def reworded(before: str, after: str) -> str:
 def moment(at: datetime) -> str:
     """Return a time as ``2026-03-01 14:05`` in UTC, as it was stored."""
     return at.strftime("%Y-%m-%d %H:%M")
-
-
-def counted(number: int, what: str, many: str = "") -> str:
-    """Return ``1 claim`` or ``2 claims``."""
-    return f"{number:,} {what if number == 1 else many or what + 's'}"

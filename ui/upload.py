@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,10 +58,11 @@ def read_histories(name: str, data: bytes) -> dict[str, Sequence[Episode]]:
             except InputError as error:
                 raise InputError(str(error).replace(str(path), "the file")) from None
     else:
-        found = {}
+        known: dict[str, list[Episode]] = {}
         for episode in sorted(read_upload(name, data, None), key=lambda one: one.at):
             if episode.outcome is not None:
-                found[episode.user_id] = [*found.get(episode.user_id, ()), episode]
+                known.setdefault(episode.user_id, []).append(episode)
+        found = dict(known)
     if len(found) < LEAST_PEOPLE:
         raise InputError(
             f"the file has known outcomes of {len(found)}; a map needs at least {LEAST_PEOPLE} "
@@ -85,7 +87,7 @@ def export_lines(data: bytes) -> list[str] | None:
         InputError: it is too large, or no text.
     """
     try:
-        lines = _checked(data).decode().splitlines()
+        lines = _checked(data).decode().split("\n")  # a text may hold other ends of lines
     except UnicodeDecodeError:
         raise InputError("the file is not text in UTF-8") from None
     first = next((line for line in lines if line.strip()), "")
@@ -98,10 +100,8 @@ def export_lines(data: bytes) -> list[str] | None:
 
 def main_user(episodes: Sequence[Episode]) -> str:
     """Return the user with most of the interactions."""
-    counts: dict[str, int] = {}
-    for episode in episodes:
-        counts[episode.user_id] = counts.get(episode.user_id, 0) + 1
-    return max(counts, key=lambda user: counts[user])
+    ((user, _),) = Counter(episode.user_id for episode in episodes).most_common(1)
+    return user
 
 
 def _checked(data: bytes) -> bytes:

@@ -10,11 +10,12 @@ import streamlit as st
 from persona_agent.agent import PersonaAgent
 from persona_agent.agent.show import evidence_ids
 from persona_agent.persona.diff import ClaimChange, PersonaDiff
+from persona_agent.persona.plural import counted
 from persona_agent.schema import ContextPolicy, Episode, Persona, Revision
 from persona_agent.ui import evidence, plots
 from persona_agent.ui.learning_view import score_words
 from persona_agent.ui.state import errors_shown, notice
-from persona_agent.ui.texts import counted, literal, moment, reworded
+from persona_agent.ui.texts import literal, moment, reworded
 
 _COLORS = {"added": "green", "changed": "orange", "removed": "red"}
 _NOTHING = -1
@@ -93,8 +94,7 @@ def _compare(agent: PersonaAgent, history: Sequence[Persona]) -> None:
     )
     earlier = None if before == _NOTHING else history[before].version
     change = agent.diff_sync(user, earlier, history[after].version)
-    found = agent.memory.episodes.get(user, evidence_ids(change))
-    _diff(change, {episode.id: episode for episode in found})
+    _diff(change, evidence.stored(agent, user, evidence_ids(change)))
 
 
 def _name(number: int) -> str:
@@ -160,8 +160,8 @@ def policy_words(policy: ContextPolicy) -> dict[str, str]:
         "Outcome counts": "shown" if policy.show_statistics else "not shown",
         "Examples": "shown" if policy.show_demonstrations else "not shown",
     }
-    if policy.show_sketches:
-        words["Latest interactions in key words"] = "shown"
+    if policy.listed:
+        words["More of them told by outcome alone"] = str(policy.listed)
     if policy.since is not None:
         words["Only what is since"] = f"{policy.since:%Y-%m-%d}"
     return words

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from persona_agent.errors import InputError
 from persona_agent.evals.arms.arm import Answerer, Arm, Bench, View, whole
-from persona_agent.evals.data.datasets import EvalUser
+from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.optimizer import OptimizerConfig
 from persona_agent.schema import ContextPolicy, Persona
 

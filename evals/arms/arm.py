@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from persona_agent.agent import Answer, ContextBuilder, Simulator, answer
-from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.optimizer import Evaluate, OptimizerConfig
 from persona_agent.optimizer.asking import Asked
 from persona_agent.protocols import Embedder, EpisodeStore, LanguageModel

@@ -19,7 +19,7 @@ from persona_agent.evals.arms.react import react
 from persona_agent.evals.arms.sparse import SPARSE, sparse
 from persona_agent.evals.arms.trivial import KNN, LAST, MAJORITY_GLOBAL, MAJORITY_USER
 from persona_agent.evals.arms.undated import UndatedModel
-from persona_agent.evals.data.datasets import EvalUser
+from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.llm.drawing import draws
 from persona_agent.optimizer import Search
 from persona_agent.optimizer.draft import draft_persona

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from persona_agent.agent import Context, answer
 from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
 from persona_agent.evals.arms.arm import Answerer, Bench, known_at_first, persona_answerer
-from persona_agent.evals.data.datasets import EvalUser
+from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.optimizer.policies import RAG
 from persona_agent.prompts import PROFILE, Case, ProfileInputs
 from persona_agent.prompts.baselines import (

@@ -9,7 +9,7 @@ import asyncio
 
 from persona_agent.agent import Answer
 from persona_agent.evals.arms.arm import Answerer, Bench
-from persona_agent.evals.data.datasets import EvalQuery, EvalUser
+from persona_agent.evals.data.eval_data import EvalQuery, EvalUser
 from persona_agent.optimizer.policies import RAG
 from persona_agent.prompts import Case
 from persona_agent.prompts.baselines import REACT_STEP, Observation, ReactInputs

@@ -10,10 +10,12 @@ from persona_agent.schema import ContextPolicy, Persona
 
 SPARSE = "persona-sparse"
 MOST_CLAIMS = 3
+LISTED = 15
+"""Cases like the query whose outcome alone is told, beside the one in full."""
 
 
 def at_most_one(persona: Persona) -> Persona:
-    """Show at most one recalled episode, others in key words, and few claims; ask briefly."""
+    """Show at most one recalled episode, the outcomes of others, and few claims; ask briefly."""
     policy = persona.policy
     if policy == ContextPolicy.generic():
         return persona
@@ -22,7 +24,7 @@ def at_most_one(persona: Persona) -> Persona:
             "recalled": min(1, policy.recalled),
             "show_statistics": True,
             "show_demonstrations": False,
-            "show_sketches": True,
+            "listed": LISTED,
             "most_claims": MOST_CLAIMS,
             "brief": True,
         }

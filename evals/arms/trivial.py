@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from persona_agent.agent import Answer
 from persona_agent.evals.arms.arm import Answerer, Arm, Bench
-from persona_agent.evals.data.datasets import EvalQuery, EvalUser
+from persona_agent.evals.data.eval_data import EvalQuery, EvalUser
 from persona_agent.schema import Episode
 
 NEIGHBOURS = 4

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from persona_agent.agent import Context, answer
 from persona_agent.errors import BudgetExceededError, ModelCallsBlockedError, ModelError
 from persona_agent.evals.atlas.claim_space import unit
 from persona_agent.evals.atlas.records import Vectors
-from persona_agent.evals.runner import Progress, silent
+from persona_agent.evals.runner import Progress, side_by_side, silent
 from persona_agent.persona import render
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.schema import Episode, Persona, Query
@@ -64,21 +64,15 @@ async def behaviour_vectors(
     Raises:
         BudgetExceededError, ModelCallsBlockedError: no more calls may be made.
     """
-    gate = asyncio.Semaphore(AT_ONCE)
-    done = 0
 
-    async def one(persona: Persona) -> list[str | None]:
-        nonlocal done
-        async with gate:
-            with model.account(user_id=persona.user_id, purpose="atlas behaviour"):
-                answers = [await _reply(persona, probe, model, persona_tokens) for probe in probes]
-        done += 1
-        progress("probing", done, len(personas))
-        return answers
+    async def answers(persona: Persona) -> list[str | None]:
+        with model.account(user_id=persona.user_id, purpose="atlas behaviour"):
+            return [await _reply(persona, probe, model, persona_tokens) for probe in probes]
 
-    given = await asyncio.gather(*(one(persona) for persona in personas))
+    jobs = [partial(answers, persona) for persona in personas]
+    given = await side_by_side(jobs, at_once=AT_ONCE, what="probing", progress=progress)
     blocks = [
-        _encoded(probe, [answers[number] for answers in given], embedder)
+        _encoded(probe, [row[number] for row in given], embedder)
         for number, probe in enumerate(probes)
     ]
     if not blocks:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from persona_agent.agent import Simulator
-from persona_agent.evals.runner import Progress, silent
+from persona_agent.evals.runner import USERS_AT_ONCE, Progress, side_by_side, silent
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.optimizer import OptimizerConfig, Search
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.schema import Episode, Persona
 
-USERS_AT_ONCE = 8
 STAGES = 3
 
 
@@ -67,15 +66,5 @@ class Learner:
         progress: Progress = silent,
     ) -> list[Persona]:
         """Learn a persona for each (user id, history), several at once, in order."""
-        slots = asyncio.Semaphore(USERS_AT_ONCE)
-        done = 0
-
-        async def one(user_id: str, history: Sequence[Episode]) -> Persona:
-            nonlocal done
-            async with slots:
-                persona = await self.learn(user_id, history)
-            done += 1
-            progress(what, done, len(tasks))
-            return persona
-
-        return list(await asyncio.gather(*(one(user, history) for user, history in tasks)))
+        jobs = [partial(self.learn, user_id, history) for user_id, history in tasks]
+        return await side_by_side(jobs, at_once=USERS_AT_ONCE, what=what, progress=progress)

@@ -22,11 +22,13 @@ from persona_agent.evals.atlas.look import (
 from persona_agent.evals.atlas.page_map import MAP
 from persona_agent.evals.atlas.page_parts import SCRIPT, STYLE
 from persona_agent.evals.atlas.records import Atlas
+from persona_agent.evals.document import document
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
+TITLE = "Atlas of personas"
 UNPLACED_SHOWN = 20
 ROOM = 1.12
 FIGURES = (
@@ -43,23 +45,17 @@ FIGURES = (
 )
 
 
-def render_page(
-    atlas: Atlas, verdict: Verdict | None = None, *, title: str = "Atlas of personas"
-) -> str:
+def render_page(atlas: Atlas, verdict: Verdict | None) -> str:
     """Return the page, whole in itself: it loads nothing."""
-    name = html.escape(title)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f'<header><h1>{name}</h1><button id="theme" type="button">Dark</button></header>\n'
+    body = (
+        f'<header><h1>{TITLE}</h1><button id="theme" type="button">Dark</button></header>\n'
         f'<p class="soft">{html.escape(caption(atlas))}</p>\n{_verdict(verdict)}\n'
         f"{_stage()}\n{_unplaced(atlas)}\n{_clusters(atlas)}\n{_figures(verdict)}\n"
         f"{_reading(atlas)}\n"
         f'<script type="application/json" id="atlas">{_data(atlas)}</script>\n'
-        f"<script>{MAP}{SCRIPT}</script>\n</body>\n</html>\n"
+        f"<script>{MAP}{SCRIPT}</script>"
     )
+    return document(TITLE, policy=POLICY, style=STYLE, body=body)
 
 
 def _verdict(verdict: Verdict | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from persona_agent.errors import MissingExtraError
+from persona_agent.errors import InputError, MissingExtraError
 from persona_agent.evals.atlas.figure import links, rows_at
-from persona_agent.evals.atlas.look import CLUSTER, Colouring, caption, colouring, short, sizes
+from persona_agent.evals.atlas.look import CLUSTER, caption, colouring, short, sizes
 from persona_agent.evals.atlas.records import Atlas
 
 NAMED = 15
@@ -33,15 +32,12 @@ THEMES = {
 }
 
 
-def save_picture(
-    atlas: Atlas, path: Path, *, headline: str = "", colour: str = CLUSTER, dark: bool = False
-) -> None:
-    """Write the map as PNG (or what the name ends in), with the trails of earlier versions.
+def save_picture(atlas: Atlas, path: Path, *, headline: str, dark: bool) -> None:
+    """Write the map by clusters as PNG (or what the name ends in), with trails of earlier versions.
 
     Raises:
-        InputError: there is no such colouring.
         MissingExtraError: matplotlib is not installed.
-        OSError: the file cannot be written.
+        InputError: the file cannot be written, or its name ends in no format of pictures.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -55,15 +51,18 @@ def save_picture(
     area.set_axis_off()
     area.set_aspect("equal", adjustable="datalim")
     shown = rows_at(atlas)
-    by = colouring(atlas, colour)
     _lines(area, atlas, shown, theme)
-    _dots(drawn, area, atlas, shown, by, theme)
+    _dots(drawn, area, atlas, shown, theme)
     _names(area, atlas, shown, theme)
     title = "\n".join(textwrap.wrap(short(headline or "Atlas of personas", 200), 92))
     ink, soft = theme["ink"], theme["soft"]
     drawn.text(0.03, 0.975, _plain(title), color=ink, fontsize=12, weight="bold", va="top")
     drawn.text(0.03, 0.915, _plain(caption(atlas)), color=soft, fontsize=9.5, va="top")
-    drawn.savefig(path, facecolor=theme["ground"])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(path, facecolor=theme["ground"])
+    except (OSError, ValueError) as error:  # matplotlib knows a format by the name's end
+        raise InputError(f"{path}: cannot be written: {error}") from None
 
 
 def _lines(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str]) -> None:
@@ -88,23 +87,10 @@ def _trails(atlas: Atlas) -> list[list[tuple[float, float]]]:
     return [trail for trail in trails.values() if len(trail) > 1]
 
 
-def _dots(
-    drawn: Any,
-    area: Any,
-    atlas: Atlas,
-    shown: Sequence[int],
-    by: Colouring,
-    theme: dict[str, str],
-) -> None:
+def _dots(drawn: Any, area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str]) -> None:
+    by = colouring(atlas, CLUSTER)
     every = [(size * 0.75) ** 2 for size in sizes(atlas)]
     edge = {"linewidths": 0.5, "edgecolors": theme["ground"], "zorder": 2}
-    if by.kind == "number":
-        x, y = _places(atlas, shown)
-        values = [math.nan if by.values[row] is None else by.values[row] for row in shown]
-        dots = area.scatter(x, y, c=values, cmap="cividis", s=[every[r] for r in shown], **edge)
-        bar = drawn.colorbar(dots, ax=area, shrink=0.6, label=_plain(short(by.title, 40)))
-        bar.ax.tick_params(colors=theme["soft"])
-        return
     for number, category in enumerate(by.categories):
         rows = [row for row in shown if by.values[row] == number]
         if not rows:

@@ -8,10 +8,15 @@ halves of different draws share episodes, and would look alike for that reason a
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from persona_agent.evals.atlas.records import Vectors
-from persona_agent.evals.scores.statistics import Floats, draw_users, interval, rounded
+from persona_agent.evals.scores.statistics import (
+    Floats,
+    draw_users,
+    interval,
+    rounded,
+    rounded_interval,
+)
 from persona_agent.schema.base import Record
 
 PERMUTATIONS = 9_999
@@ -41,17 +46,10 @@ class Separation(Record):
     p: float
 
 
-class Standing(Record):
-    """Separation of each user: own AUC and retrieval, to compare conditions user by user."""
-
-    own_auc: tuple[float, ...]
-    retrieval: tuple[float, ...]
-
-
 def separation(
     first: Vectors, second: Vectors, *, permutations: int = PERMUTATIONS, seed: int = 0
-) -> tuple[Separation, Standing]:
-    """Return the statistics of two halves.
+) -> tuple[Separation, Floats]:
+    """Return the statistics of two halves, and each user's own AUC, to compare kinds of personas.
 
     Args:
         first: unit rows, or zeros for a persona of which nothing is known, which is then equally
@@ -66,7 +64,7 @@ def separation(
             users=users, draws=draws, auc=0.5, own_auc=0.5, own_auc_ci95=None,
             retrieval=float(users), retrieval_ci95=None, chance=float(users), p=1.0,
         )  # fmt: skip
-        return nothing, Standing(own_auc=(0.5,) * users, retrieval=(1.0,) * users)
+        return nothing, np.full(users, 0.5)
     distances = [np.round(1.0 - a @ b.T, DECIMALS) for a, b in zip(first, second, strict=True)]
     farther = np.mean([(_farther(d) + _farther(d.T).T) / 2 for d in distances], axis=0)
     hits = np.mean([(_nearest(d) + _nearest(d.T).T) / 2 for d in distances], axis=0)
@@ -78,19 +76,19 @@ def separation(
             draws=draws,
             auc=rounded(_pooled_auc(distances)),
             own_auc=rounded(float(own.mean())),
-            own_auc_ci95=_interval(own, resamples),
+            own_auc_ci95=rounded_interval(interval(resamples @ own / users)),
             retrieval=rounded(float(found.mean())),
-            retrieval_ci95=_interval(found, resamples),
+            retrieval_ci95=rounded_interval(interval(resamples @ found / users)),
             chance=rounded(1 / users),
             p=rounded(_p_value(farther, permutations, seed)),
         ),
-        Standing(own_auc=tuple(own.tolist()), retrieval=tuple(found.tolist())),
+        own,
     )
 
 
-def paired_gain(ours: Standing, theirs: Standing, *, seed: int = 0) -> tuple[float, float, float]:
-    """Return how much larger our own AUC is, with its 95 % interval; users are paired by place."""
-    gains = np.array(ours.own_auc) - np.array(theirs.own_auc)
+def paired_gain(ours: Floats, theirs: Floats, *, seed: int) -> tuple[float, float, float]:
+    """Return how much larger our users' own AUC is, with its 95 % interval; paired by place."""
+    gains = ours - theirs
     if len(gains) < 2:
         return 0.0, 0.0, 0.0
     low, high = interval(draw_users(len(gains), seed=seed) @ gains / len(gains))
@@ -122,13 +120,6 @@ def _pooled_auc(distances: list[Floats]) -> float:
     within = np.concatenate([np.diagonal(d) for d in distances])
     below = np.searchsorted(between, within, "left") + np.searchsorted(between, within, "right")
     return float(1 - (below / 2).mean() / len(between))
-
-
-def _interval(
-    values: npt.NDArray[np.float64], resamples: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    low, high = interval(resamples @ values / len(values))
-    return rounded(low), rounded(high)
 
 
 def _p_value(farther: Floats, permutations: int, seed: int) -> float:

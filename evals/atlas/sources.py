@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from persona_agent.errors import NotFoundError
 from persona_agent.evals.atlas.histories import Histories
-from persona_agent.evals.atlas.learn import STAGES, USERS_AT_ONCE, Learner
+from persona_agent.evals.atlas.learn import STAGES, Learner
 from persona_agent.evals.atlas.records import Entry
-from persona_agent.evals.data.datasets import EvalUser, load_dataset
 from persona_agent.evals.data.demo_data import load_demo_users
-from persona_agent.evals.runner import Progress, silent
+from persona_agent.evals.data.eval_data import EvalUser
+from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.runner import USERS_AT_ONCE, Progress, side_by_side, silent
 from persona_agent.memory import Memory
 from persona_agent.schema import Episode
 
@@ -73,19 +74,13 @@ async def learned(
     Raises:
         ModelError: the model gave no usable answer.
     """
-    slots = asyncio.Semaphore(USERS_AT_ONCE)
-    done = 0
-
-    async def one(user: str) -> list[Entry]:
-        nonlocal done
-        async with slots:
-            versions = await learner.stages(user, histories[user], stages)
-        done += 1
-        progress("learning", done, len(histories))
-        return [Entry(persona=version, name=(names or {}).get(user, "")) for version in versions]
-
-    found = await asyncio.gather(*(one(user) for user in histories))
-    return [entry for versions in found for entry in versions]
+    jobs = [partial(learner.stages, user, history, stages) for user, history in histories.items()]
+    found = await side_by_side(jobs, at_once=USERS_AT_ONCE, what="learning", progress=progress)
+    return [
+        Entry(persona=version, name=(names or {}).get(version.user_id, ""))
+        for versions in found
+        for version in versions
+    ]
 
 
 def _whole(user: EvalUser) -> list[Episode]:

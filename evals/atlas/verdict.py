@@ -28,8 +28,9 @@ from persona_agent.evals.atlas.histories import (
 from persona_agent.evals.atlas.learn import Learner
 from persona_agent.evals.atlas.records import Entry
 from persona_agent.evals.atlas.replication import replication
-from persona_agent.evals.atlas.separation import Standing, paired_gain, separation
+from persona_agent.evals.atlas.separation import paired_gain, separation
 from persona_agent.evals.runner import Progress, silent
+from persona_agent.evals.scores.statistics import Floats
 from persona_agent.schema import Episode, Persona, Query
 
 DRAWS = 3
@@ -133,7 +134,7 @@ async def _findings(
 ) -> tuple[Finding, ...]:
     found = []
     for space in SPACES:
-        null: Standing | None = None
+        null: Floats | None = None
         for kind in sorted(KINDS, key=lambda one: one != "histories shuffled"):
             draws = made[kind]
             personas = [persona for drawn in draws for persona in drawn]
@@ -152,8 +153,8 @@ async def _findings(
             # Draws, halves, users; the mean of all is taken out, which no label enters.
             stack = centred(rows).reshape(len(draws), 2, len(draws[0]) // 2, -1)
             first, second = stack[:, 0], stack[:, 1]
-            values, standing = separation(first, second, seed=seed)
-            null = null or standing
+            values, own = separation(first, second, seed=seed)
+            null = own if null is None else null
             found.append(
                 Finding(
                     kind=kind,
@@ -161,7 +162,7 @@ async def _findings(
                     separation=values,
                     replication=replication(first, second, seed=seed),
                     silent=round(sum(not p.claims for p in personas) / len(personas), 4),
-                    gain=paired_gain(standing, null, seed=seed),
+                    gain=paired_gain(own, null, seed=seed),
                 )
             )
     order = {kind: number for number, kind in enumerate(KINDS)}

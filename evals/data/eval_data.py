@@ -13,6 +13,9 @@ from persona_agent.errors import InputError
 from persona_agent.schema import Episode, Query, TaskKind, UserId
 from persona_agent.schema.base import Record
 
+QueryKey = tuple[str, str]
+"""User id and query id."""
+
 
 class EvalQuery(Record):
     """One question to a user whose answer is known.
@@ -68,21 +71,17 @@ class EvalDataset(Record):
         """All queries, in the order of users and then of the file."""
         return tuple(query for user in self.users for query in user.queries)
 
-    def answer_in_notation(self, query: EvalQuery, option_text: str) -> str:
-        """Return an answer as the data set writes it. Raises InputError for no such option."""
-        return in_notation(query.query, option_text, self.notation)
-
     def answers_in_notation(
-        self, answers: Mapping[tuple[str, str], str | None]
-    ) -> dict[tuple[str, str], str | None]:
-        """Return answers by (user id, query id) as the data set writes them; None stays None.
+        self, answers: Mapping[QueryKey, str | None]
+    ) -> dict[QueryKey, str | None]:
+        """Return answers as the data set writes them; None stays None.
 
         Raises:
             InputError: an answer is not one of its query's options.
         """
-        queries = {(query.user_id, query.query_id): query for query in self.queries}
+        queries = {(one.user_id, one.query_id): one.query for one in self.queries}
         return {
-            key: None if text is None else self.answer_in_notation(queries[key], text)
+            key: None if text is None else in_notation(queries[key], text, self.notation)
             for key, text in answers.items()
         }
 

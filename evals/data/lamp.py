@@ -20,11 +20,18 @@ from persona_agent.schema import Episode, Query
 TIME_FIELDS = ("timestamp", "date", "at", "year")
 
 
-def load_lamp(path: Path, task: str = AUTO) -> EvalDataset:
+def load_dataset(path: Path, task: str = AUTO) -> EvalDataset:
     """Read LaMP-like data of any shape of :mod:`persona_agent.evals.data.lamp_shapes`.
 
     Users without queries are left out. Times are made a total order, see
     :func:`persona_agent.evals.data.timeline.total_order`.
+
+    Args:
+        path: a user-grouped file (JSON or JSON Lines), LaMP's ``X_questions.json`` with its
+            ``X_outputs.json`` beside it, a folder that holds one such pair, or a file of full
+            histories.
+        task: name or alias of one of :data:`persona_agent.evals.data.tasks.TASKS`; ``auto`` tells
+            it from the content.
 
     Raises:
         InputError: names the file, the record (with its user), the field and the problem.
@@ -63,11 +70,11 @@ def _refuse_twins(users: Sequence[RawUser]) -> None:
 
 
 def _detect(users: Sequence[RawUser]) -> Task:
-    question = next((one.question for user in users for one in user.queries if one.gold), None)
+    question = next((one.question for user in users for one in user.queries if one.gold), "")
     items = (item for user in users for item in user.profile)
     later = (one.item for user in users for one in user.queries if one.gold is None)
     item = next(items, None) or next(later, None)
-    return task_of([question] if question else [], item, users[0].place)
+    return task_of(question or "", item, users[0].place)
 
 
 def _query(task: Task, raw: RawQuery) -> Query:

@@ -53,7 +53,9 @@ def questions_file(path: Path) -> Path:
     found = sorted(path.glob("*questions.json"))
     if len(found) != 1:
         names = ", ".join(one.name for one in found) or "none"
-        raise InputError(f"{path}: expected one *_questions.json in this folder, found: {names}")
+        raise InputError(
+            f"{path}: expected one *_questions.json in this folder, found: {names}; or name a file"
+        )
     return found[0]
 
 

@@ -43,7 +43,7 @@ class Place:
         """Raise InputError with this place in front."""
         raise InputError(f"{self.text}: {problem}")
 
-    def model(self, kind: type[ModelT], **fields: Any) -> ModelT:
+    def model(self, kind: type[ModelT], /, **fields: Any) -> ModelT:
         """Build a model. What pydantic finds wrong is an InputError that names the field."""
         try:
             return kind(**fields)
@@ -173,18 +173,24 @@ def read_text(path: Path) -> str:
         InputError: the file is absent, cannot be read, is not UTF-8 text or is empty.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        begins = error.object
-        kind = next((what for head, what in OTHER_FILES.items() if begins.startswith(head)), "")
-        problem = f"; it is {kind}" if kind else f" (byte {error.start}): save it as UTF-8"
-        raise InputError(f"{path}: not UTF-8 text{problem}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return text_of(data, str(path))
+
+
+def text_of(data: bytes, name: str) -> str:
+    """Return what is in a file of this name as text, as :func:`read_text`. Raises InputError."""
+    try:
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
+        kind = next((what for head, what in OTHER_FILES.items() if data.startswith(head)), "")
+        problem = f"; it is {kind}" if kind else f" (byte {error.start}): save it as UTF-8"
+        raise InputError(f"{name}: not UTF-8 text{problem}") from None
     if not text.strip():
-        raise InputError(f"{path}: the file is empty")
+        raise InputError(f"{name}: the file is empty")
     return text
 
 
@@ -210,8 +216,8 @@ def read_rows(path: Path) -> list[tuple[Place, object]]:
     return [(Place(f"{path}: record {number}"), row) for number, row in enumerate(rows, 1)]
 
 
-def read_table(path: Path, *, delimiter: str = ",") -> list[tuple[Place, object]]:
-    """Return the rows of a CSV file with a heading, each as an object of its non-empty cells.
+def read_table(path: Path, *, delimiter: str) -> list[tuple[Place, object]]:
+    """Return the rows of a CSV or TSV file with a heading, as objects of their non-empty cells.
 
     Raises:
         InputError: the file cannot be read, or a line is malformed; the message names the line.

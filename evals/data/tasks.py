@@ -71,14 +71,14 @@ class Task:
         return self.query(*asked, place)
 
 
-def _squeezed(text: str) -> str:
+def _or_blank(text: str) -> str:
     return text.strip() or BLANK
 
 
 def _unquoted(text: str) -> str:
     text = text.strip()
     quoted = len(text) > 1 and text[0] == text[-1] == '"'
-    return _squeezed(text[1:-1] if quoted else text)
+    return _or_blank(text[1:-1] if quoted else text)
 
 
 def _listed(options: str, content: str) -> Callable[[str], Asked | None]:
@@ -89,7 +89,7 @@ def _listed(options: str, content: str) -> Callable[[str], Asked | None]:
         found = pattern.search(question)
         if found is None:
             return None
-        return _squeezed(found[2]), tuple(one.strip() for one in found[1].split(", "))
+        return _or_blank(found[2]), tuple(one.strip() for one in found[1].split(", "))
 
     return parse
 
@@ -104,7 +104,7 @@ def _scored(content: str, lead: str) -> Callable[[str], Asked | None]:
         if range_ is None or found is None or int(range_[1]) >= int(range_[2]):
             return None
         scores = range(int(range_[1]), int(range_[2]) + 1)
-        return lead + _squeezed(found[1]), tuple(str(score) for score in scores)
+        return lead + _or_blank(found[1]), tuple(str(score) for score in scores)
 
     return parse
 
@@ -122,29 +122,29 @@ def _cited(question: str) -> Asked | None:
     numbers, texts = pieces[1::2], pieces[2::2]
     if len(texts) < 2 or numbers != [str(n) for n in range(1, len(texts) + 1)]:
         return None
-    return _squeezed(title[1]), tuple(_unquoted(text) for text in texts)
+    return _or_blank(title[1]), tuple(_unquoted(text) for text in texts)
 
 
 def _tagged(item: Item) -> Remembered:
-    return _squeezed(item.text("description")), (item.name("tag"),)
+    return _or_blank(item.text("description")), (item.name("tag"),)
 
 
 def _filed(item: Item) -> Remembered:
     # Questions show the article's text only; its title stands in where a text is blank.
     text = item.text("text").strip() or (item.text("title") if item.has("title") else "")
-    return _squeezed(text), (item.name("category"),)
+    return _or_blank(text), (item.name("category"),)
 
 
 def _rated(lead: str) -> Callable[[Item], Remembered]:
     def remember(item: Item) -> Remembered:
-        return lead + _squeezed(item.text("text")), (item.name("score"),)
+        return lead + _or_blank(item.text("text")), (item.name("score"),)
 
     return remember
 
 
 def _published(item: Item) -> Remembered:
     """A paper and each work that it cites; with abstracts only, the paper speaks for itself."""
-    title = _squeezed(item.text("title"))
+    title = _or_blank(item.text("title"))
     if item.has("citation") or item.has("references"):
         cited = item.texts("references") if item.has("references") else []
         cited += [item.name("citation")] if item.has("citation") else []
@@ -219,14 +219,14 @@ def task_named(name: str) -> Task:
     raise InputError(f"unknown task {name!r}; known: {AUTO}, {known}")
 
 
-def task_of(questions: list[str], profile: Item | None, place: Place) -> Task:
-    """Tell the task from a question's wording, or else from the fields of a profile item.
+def task_of(question: str, profile: Item | None, place: Place) -> Task:
+    """Tell the task from a question's wording ("": there is none), or else from a profile item.
 
     Raises:
         InputError: neither is known.
     """
     for task in TASKS:
-        if any(task.asks.search(question) for question in questions):
+        if task.asks.search(question):
             return task
     for task in TASKS:
         if profile is not None and any(profile.has(*fields) for fields in task.profile):

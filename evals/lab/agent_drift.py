@@ -21,7 +21,7 @@ from persona_agent.evals.lab.judges import Opinion
 from persona_agent.evals.lab.people import PLANTED, REQUESTS
 from persona_agent.evals.lab.questions import Recalled, ask_back
 from persona_agent.evals.lab.results import Findings
-from persona_agent.evals.lab.speakers import PERSONA, USER, user_message
+from persona_agent.evals.lab.speakers import PERSONA, USER, as_many, user_message
 from persona_agent.memory import Memory
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.memory.facts import FactStore
@@ -69,17 +69,12 @@ class Talk(NamedTuple):
     simulated: bool
 
 
-def requests(turns: int) -> list[str]:
-    """Return what a user asks an assistant, from the first again when there is too little."""
-    return [REQUESTS[turn % len(REQUESTS)] for turn in range(turns)]
-
-
 async def talk(bench: LabBench, card: Card, **repairs: object) -> Talk:
     """Return a conversation of the bench's length with the agent of a card's person."""
     lines: list[Line] = []
     calls: list[float | None] = []
     simulated = False
-    intents = requests(bench.turns)
+    intents = as_many(REQUESTS, bench.turns)
     async with agent_of(bench, card, **repairs) as chat:
         for intent in intents:
             message, simulated = await user_message(bench, card.statements, intent, lines)
@@ -115,7 +110,8 @@ async def measure(bench: LabBench) -> Findings:
             arm.checks.append(await check_replies(bench, card, lines))
             arm.clusters.append(card.user_id)
             arm.calls += calls
-            await arm.question(bench, card, lines, requests(bench.turns), of="user")
+            intents = as_many(REQUESTS, bench.turns)
+            await arm.question(bench, card, lines, intents, of="user")
             await arm.remember(bench, card, recalled)
         bench.progress("agent-drift", done, len(bench.cards))
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from persona_agent.errors import InputError
 from persona_agent.evals.data.demo_data import load_demo_users
+from persona_agent.evals.data.source import Item, read_rows, read_text
 from persona_agent.evals.lab.bench import Card
 from persona_agent.evals.lab.people import STATEMENTS
 from persona_agent.persona import render
@@ -68,20 +66,11 @@ def read_cards(path: Path) -> list[Card]:
     """Read personas: a text with a statement a line, or JSON ``[{user_id, statements}]``.
 
     Raises:
-        InputError: the file cannot be read or holds no statement.
+        InputError: the file cannot be read or is empty; names the record and the field.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error})") from None
-    if text.lstrip().startswith("["):
-        try:
-            return [Card.model_validate(one) for one in json.loads(text)]
-        except (ValueError, ValidationError) as error:
-            first = str(error).splitlines()[0]
-            raise InputError(f"{path} must hold [{{user_id, statements}}]: {first}") from None
+    text = read_text(path)
+    if text.lstrip().startswith(("[", "{")):
+        return [place.model(Card, **Item(row, place).value) for place, row in read_rows(path)]
     lines = tuple(line.strip() for line in text.splitlines() if line.strip())
-    if not lines:
-        raise InputError(f"{path} holds no statement: write one a line")
     name = re.sub(r"[^\w.-]", "-", path.stem) or "persona"
     return [Card(user_id=name, statements=lines)]

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
-from persona_agent.evals.lab.intervals import mean_interval
+from persona_agent.evals.lab.intervals import known_mean, mean_interval
 from persona_agent.evals.lab.joint import coherent, global_coherence, joint_score
 from persona_agent.evals.lab.judges import Panel, invalid
 from persona_agent.evals.lab.people import GENERIC_REPLIES, SCENE, SMALL_TALK
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, as_shown, converse, replies
-from persona_agent.persona.copying import containment, copying
+from persona_agent.persona.copying import copying
 from persona_agent.prompts.lab import Line
 
-LOOKS_BACK = 2
+Axes = tuple[float | None, float | None, float | None]
+"""Persona, local coherence and relevance of a reply."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,6 @@ class Coherence:
     local: float | None
     whole: float
     copied: float
-    contained: float
     relevance: float | None
     joint: float | None
     verdicts: tuple[Verdict, ...]
@@ -48,42 +48,17 @@ async def judge_dialogue(
     The coherence axis is the mean of local coherence and relevance.
     """
     edges: dict[tuple[int, int], str] = {}
-    axes: list[tuple[float | None, float | None, float | None]] = []
+    axes: list[Axes] = []
     found = []
     for place in range(1, len(lines), 2):
-        reply, message = lines[place].text, lines[place - 1].text
-        problem = invalid(reply)
-        if problem:
-            axes.append((None, None, None))
-            found.append(Verdict(item=f"{name} {reply[:80]}", verdict="invalid", evidence=problem))
-            continue
-        shown, why = await _shows(
-            panel, statements, rivals, as_shown(lines[:place], "overheard"), reply
+        given, verdict, relations = await _judge_reply(
+            panel, statements, rivals, lines[: place + 1]
         )
-        relation, relevance = await panel.discourse(message, reply)
-        edges[place - 1, place] = relation.answer or "none"
-        for back in range(2, LOOKS_BACK + 1):
-            if place - back >= 0:
-                line = lines[place - back]
-                same = line.speaker == lines[place].speaker
-                earlier, _ = await panel.discourse(line.text, reply, same_speaker=same)
-                edges[place - back, place] = earlier.answer or "none"
-        fits = (
-            None
-            if relation.answer is None
-            else float(coherent(relation.answer, to_question=message.rstrip().endswith("?")))
-        )
-        axes.append((shown, fits, relevance))
-        found.append(
-            Verdict(
-                item=f"{name} {message[:60]} / {reply[:80]}",
-                verdict=f"{relation.answer or ''}",
-                score=fits,
-                evidence=why or relation.evidence,
-            )
-        )
+        axes.append(given)
+        found.append(verdict.model_copy(update={"item": f"{name} {verdict.item}"}))
+        edges |= {(place - back, place): relation for back, relation in relations.items()}
     said = [line.text for line in lines[1::2]]
-    persona, local, relevance = (_mean([one[axis] for one in axes]) for axis in range(3))
+    persona, local, relevance = (known_mean(one[axis] for one in axes) for axis in range(3))
     copied = fmean(copying(one, statements) for one in said) if said else 0.0
     joint = None
     if persona is not None and local is not None and relevance is not None:
@@ -93,11 +68,44 @@ async def judge_dialogue(
         local=local,
         whole=global_coherence(len(lines), edges),
         copied=copied,
-        contained=fmean(containment(one, statements) for one in said) if said else 0.0,
         relevance=relevance,
         joint=joint,
         verdicts=tuple(found),
     )
+
+
+async def _judge_reply(
+    panel: Panel, statements: Sequence[str], rivals: Sequence[str], talk: Sequence[Line]
+) -> tuple[Axes, Verdict, dict[int, str]]:
+    """Judge the last line of a talk.
+
+    Returns:
+        Whether it shows the persona, follows from the message, and is relevant; the verdict; and
+        its relation to the message (1) and to the speaker's line before (2).
+    """
+    *before, last = talk
+    reply, message = last.text, before[-1].text
+    problem = invalid(reply)
+    if problem:
+        verdict = Verdict(item=reply[:80], verdict="invalid", evidence=problem)
+        return (None, None, None), verdict, {}
+    shown, why = await _shows(panel, statements, rivals, as_shown(before, "overheard"), reply)
+    relation, relevance = await panel.discourse(message, reply)
+    relations = {1: relation.answer or "none"}
+    if len(before) > 1:
+        own, _ = await panel.discourse(before[-2].text, reply, same_speaker=True)
+        relations[2] = own.answer or "none"
+    fits = None
+    if relation.answer is not None:
+        to_question = message.rstrip().endswith("?")
+        fits = float(coherent(relation.answer, to_question=to_question))
+    verdict = Verdict(
+        item=f"{message[:60]} / {reply[:80]}",
+        verdict=relation.answer or "",
+        score=fits,
+        evidence=why or relation.evidence,
+    )
+    return (shown, fits, relevance), verdict, relations
 
 
 async def _shows(
@@ -117,11 +125,6 @@ async def _shows(
     if all(one.answer is None for one in opinions):
         return None, ""
     return float(any(one.answer == "entailment" for one in opinions)), ""
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def scene_policies() -> dict[str, list[Line]]:

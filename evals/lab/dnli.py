@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from persona_agent.errors import InputError
+from persona_agent.evals.data.source import read_text
 from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.results import Figure, Findings, Verdict, figure
@@ -38,20 +39,16 @@ class Ranking(NamedTuple):
     kinds: tuple[str, ...]
 
 
-def read_rankings(folder: Path, *, odd: bool = True) -> list[Ranking]:
-    """Return the odd (or the even) lines of the files. Raises InputError naming file and line."""
+def read_rankings(folder: Path) -> list[Ranking]:
+    """Return the odd lines of the files, counted from 0. Raises InputError naming file and line."""
     found = []
     for name in FILES:
-        try:
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise InputError(f"{folder / name}: {error.strerror}") from None
-        for number, line in enumerate(lines):
-            if number % 2 == odd:
-                try:
-                    found.append(_ranking(f"{name}:{number + 1}", json.loads(line)))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise InputError(f"{name}, line {number + 1}: {error}") from None
+        lines = read_text(folder / name).splitlines()
+        for number, line in list(enumerate(lines, 1))[1::2]:
+            try:
+                found.append(_ranking(f"{name}:{number}", json.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{name}, line {number}: {error}") from None
     return found
 
 

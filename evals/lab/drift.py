@@ -18,14 +18,14 @@ from persona_agent.evals.lab.consistency import (
 )
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.judges import Opinion, disagreement
-from persona_agent.evals.lab.people import PLANTED
+from persona_agent.evals.lab.people import PLANTED, SMALL_TALK
 from persona_agent.evals.lab.questions import Recalled, ask_back, ask_persona, judge_recall
 from persona_agent.evals.lab.results import Better, Figure, Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import (
     PlainSpeaker,
     RepairedSpeaker,
     Speaker,
-    small_talk,
+    as_many,
     talk,
 )
 from persona_agent.evals.lab.survival import first_loss, half_life, survival_curve
@@ -145,7 +145,7 @@ async def measure(bench: LabBench) -> Findings:
             lines, simulated = await talk(bench, card, speaker)
             arm.checks.append(await check_lines(bench.judges.relate, card.statements, lines))
             arm.clusters.append(card.user_id)
-            intents = small_talk(bench.turns)
+            intents = as_many(SMALL_TALK, bench.turns)
             await arm.question(bench, card, lines, intents, of="assistant")
             again = partial(speaker.reply, card.statements)
             await arm.remember(bench, card, await ask_back(lines, intents, again))

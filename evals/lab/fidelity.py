@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from persona_agent.evals.lab.bench import Experiment, LabBench
-from persona_agent.evals.lab.intervals import mean_interval
+from persona_agent.evals.lab.intervals import known_mean, mean_interval
 from persona_agent.evals.lab.judges import invalid
 from persona_agent.evals.lab.results import Findings, Verdict, figure
 from persona_agent.evals.lab.speakers import PlainSpeaker, converse
@@ -111,9 +111,7 @@ async def measure(bench: LabBench) -> Findings:
         lists = await find_flaws(bench, character, said) if said else []
         scores = [[flaw.severity for flaw in flaws] for flaws in lists]
         published.append(fmean(published_score(s, len(said)) for s in scores) if lists else None)
-        per_turn = [per_turn_score(s, len(said)) for s in scores]
-        known = [one for one in per_turn if one is not None]
-        normal.append(fmean(known) if known else None)
+        normal.append(known_mean(per_turn_score(s, len(said)) for s in scores))
         for trait in character.traits:
             cost = [sum(f.severity for f in flaws if f.trait == trait) for flaws in lists]
             by_trait.setdefault(trait, []).extend(map(float, cost))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 from persona_agent.errors import InputError
+from persona_agent.evals.data.source import read_text
 from persona_agent.evals.lab.bench import Card, Experiment, LabBench
-from persona_agent.evals.lab.intervals import mean_interval
+from persona_agent.evals.lab.intervals import known_mean, mean_interval
 from persona_agent.evals.lab.judges import invalid
 from persona_agent.evals.lab.results import Findings, Verdict, figure
 from persona_agent.evals.lab.rubrics import ALIASES, SITUATIONS, TASKS, Task
@@ -36,23 +36,28 @@ Asked = dict[str, tuple[str, ...]]
 
 def read_questions(path: Path, personas: int, questions: int) -> list[tuple[Card, Asked]]:
     """Return the first personas of a file ``{persona: {task: [question]}}``. Raises InputError."""
+    text = read_text(path)
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        found = []
-        for place, (text, tasks) in enumerate(list(rows.items())[:personas]):
-            asked = {
-                ALIASES.get(name, name): tuple(map(str, listed[:questions]))
-                for name, listed in tasks.items()
-            }
-            unknown = set(asked) - {task.name for task in TASKS}
-            if unknown:
-                raise InputError(f"{path}: there is no task {sorted(unknown)[0]!r}")
-            found.append((Card(user_id=f"gym-{place + 1}", statements=(f"I am {text}.",)), asked))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        found = [
+            (
+                Card(user_id=f"gym-{number}", statements=(f"I am {person}.",)),
+                _by_task(tasks, questions),
+            )
+            for number, (person, tasks) in enumerate(list(json.loads(text).items())[:personas], 1)
+        ]
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{path} must hold {{persona: {{task: [question]}}}}: {error}") from None
+    unknown = {name for _, asked in found for name in asked} - {task.name for task in TASKS}
+    if unknown:
+        raise InputError(f"{path}: there is no task {min(unknown)!r}")
     return found
+
+
+def _by_task(tasks: Mapping[str, Sequence[str]], questions: int) -> Asked:
+    return {
+        ALIASES.get(name, name): tuple(map(str, listed[:questions]))
+        for name, listed in tasks.items()
+    }
 
 
 async def write_questions(bench: LabBench, card: Card, count: int) -> Asked:
@@ -103,39 +108,26 @@ async def examine(bench: LabBench, work: Sequence[tuple[Card, Asked]]) -> Findin
     gaps: list[float | None] = []
     ordered: list[float | None] = []
     verdicts = []
-    speaker = PlainSpeaker(bench.actor)
     for done, (card, asked) in enumerate(work, 1):
         for task in TASKS:
             for question in asked.get(task.name, ()):
                 about = GymExemplarsInputs(person=card.text, rubric=task.rubric, question=question)
                 examples = (await bench.critic.ask(GYM_EXEMPLARS, about)).answers
-                answer = await speaker.reply(card.statements, (), question)
-                grades = (
-                    []
-                    if invalid(answer)
-                    else await grade(bench, card, task, question, answer, examples)
-                )
-                scores[task.name].append(fmean(s for s, _ in grades) if grades else None)
+                verdict, given = await _answered(bench, card, task, question, examples)
+                verdicts.append(verdict)
+                scores[task.name].append(verdict.score)
                 names[task.name].append(card.user_id)
-                if len(grades) > 1:
-                    given = [score for score, _ in grades]
+                if len(given) > 1:
                     gaps.append(float(max(given) - min(given)))
-                verdicts.append(
-                    Verdict(item=f"{card.user_id}, {task.name}: {question[:100]}",
-                            verdict="invalid" if invalid(answer) else "graded" if grades else "",
-                            score=scores[task.name][-1], evidence=grades[0][1] if grades else "",
-                            votes=tuple(str(score) for score, _ in grades))
-                )  # fmt: skip
                 if question == asked[task.name][0]:
                     ordered.append(await _calibrated(bench, card, task, question, examples))
         bench.progress("gym", done, len(work))
     means = [mean_interval(scores[task.name], names[task.name], seed=bench.seed) for task in TASKS]
     flat = [value for task in TASKS for value in scores[task.name]]
     users = [name for task in TASKS for name in names[task.name]]
-    known = [mean[0] for mean in means if mean[0] is not None]
     whole = mean_interval(flat, users, seed=bench.seed)
     figures = [
-        figure("PersonaScore", (fmean(known) if known else None, whole[1], whole[2]),
+        figure("PersonaScore", (known_mean(mean[0] for mean in means), whole[1], whole[2]),
                "mean of the five tasks, 1 to 5", better="higher", asked=len(flat)),
         *(figure(task.name, mean, task.aim, better="higher", asked=len(scores[task.name]))
           for task, mean in zip(TASKS, means, strict=True)),
@@ -148,6 +140,23 @@ async def examine(bench: LabBench, work: Sequence[tuple[Card, Asked]]) -> Findin
     return Findings(figures=tuple(figures), verdicts=tuple(verdicts))
 
 
+async def _answered(
+    bench: LabBench, card: Card, task: Task, question: str, examples: Sequence[str]
+) -> tuple[Verdict, list[int]]:
+    """Ask a persona a question; return the verdict on the answer, and each judge's score."""
+    answer = await PlainSpeaker(bench.actor).reply(card.statements, (), question)
+    problem = invalid(answer)
+    grades = [] if problem else await grade(bench, card, task, question, answer, examples)
+    verdict = Verdict(
+        item=f"{card.user_id}, {task.name}: {question[:100]}",
+        verdict="invalid" if problem else "graded" if grades else "",
+        score=known_mean(score for score, _ in grades),
+        evidence=grades[0][1] if grades else "",
+        votes=tuple(str(score) for score, _ in grades),
+    )
+    return verdict, [score for score, _ in grades]
+
+
 async def _calibrated(
     bench: LabBench, card: Card, task: Task, question: str, examples: Sequence[str]
 ) -> float | None:
@@ -155,14 +164,14 @@ async def _calibrated(
     given = []
     for example in examples:
         grades = await grade(bench, card, task, question, example, ())
-        given.append(fmean(score for score, _ in grades) if grades else None)
+        given.append(known_mean(score for score, _ in grades))
     pairs = [
         0.5 if low == high else float(low < high)
         for place, low in enumerate(given)
         for high in given[place + 1 :]
         if low is not None and high is not None
     ]
-    return fmean(pairs) if pairs else None
+    return known_mean(pairs)
 
 
 GYM = Experiment("gym", "Persona gym", measure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from persona_agent.agent.mediate import is_wish, learn_habits, mediated
+from persona_agent.agent.chat.mediate import is_wish, learn_habits, mediated
 from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.intervals import mean_interval, paired_interval
 from persona_agent.evals.lab.results import Figure, Verdict, figure

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from persona_agent.evals.document import document
 from persona_agent.evals.lab.page import below, count_text, head_lines, value_text
 from persona_agent.evals.lab.results import Figure, LabReport, LabResult, Verdict
 
 # Nothing may be loaded or run: the page holds text of models and of users.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+TITLE = "Consistency lab"
 CHECK = "check: "
 """What the name of a figure begins with that is about the judges, not about what they judged."""
 DIFFERENCES = (" minus ", "difference", "changes", "re-ranking")
@@ -54,14 +56,8 @@ def html_report(report: LabReport) -> str:
         for one in report.results
     )
     body = "\n".join(_section(result) for result in report.results)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Consistency lab</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>Consistency lab</h1>\n{''.join(lines)}\n<nav><ul>{contents}</ul></nav>\n"
-        f"{body}\n</body>\n</html>\n"
-    )
+    head = f"<h1>{TITLE}</h1>\n{''.join(lines)}\n<nav><ul>{contents}</ul></nav>"
+    return document(TITLE, policy=POLICY, style=STYLE, body=f"{head}\n{body}")
 
 
 def _tone(line: str) -> str:

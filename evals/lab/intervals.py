@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 import numpy as np
 
-from persona_agent.evals.scores.statistics import Interval, draw_users, interval
+from persona_agent.evals.scores.statistics import Interval, draw_users, interval, sum_by_user
 
 
 def mean_interval(
@@ -26,14 +27,18 @@ def mean_interval(
     ]
     if not known:
         return None, None, 0
-    groups, index = np.unique([name for name, _ in known], return_inverse=True)
-    sums = np.zeros((len(groups), 2))
-    np.add.at(sums, index, np.array([[value, 1.0] for _, value in known]))
+    sums = sum_by_user([name for name, _ in known], np.array([[value, 1.0] for _, value in known]))
     mean = float(sums[:, 0].sum() / sums[:, 1].sum())
-    if len(groups) < 2:
+    if len(sums) < 2:
         return mean, None, len(known)
-    drawn = draw_users(len(groups), seed=seed) @ sums
+    drawn = draw_users(len(sums), seed=seed) @ sums
     return mean, interval(drawn[:, 0] / drawn[:, 1]), len(known)
+
+
+def known_mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that there are; None with none."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def paired_interval(

@@ -41,11 +41,9 @@ def global_coherence(turns: int, edges: Mapping[tuple[int, int], str]) -> float:
     return max(roots.count(one) for one in set(roots)) / turns
 
 
-def joint_score(
-    persona: float, coherence: float, copied: float, *, tolerance: float = COPY_TOLERANCE
-) -> float:
-    """Return ``harmonic_mean(persona, coherence) * (1 - max(0, copied - tolerance))``, 0 to 1."""
+def joint_score(persona: float, coherence: float, copied: float) -> float:
+    """Return ``harmonic_mean(persona, coherence) * (1 - max(0, copied - 0.5))``, 0 to 1."""
     if persona + coherence == 0:
         return 0.0
     together = 2 * persona * coherence / (persona + coherence)
-    return together * (1 - max(0.0, copied - tolerance))
+    return together * (1 - max(0.0, copied - COPY_TOLERANCE))

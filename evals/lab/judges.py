@@ -132,8 +132,7 @@ class Panel:
         if not statements:
             return []
         if self.reader is not None:
-            read = await asyncio.to_thread(self.reader.relate, utterance, list(statements))
-            return [majority([(one.verdict, one.evidence)]) for one in read]
+            return await self._read(self.reader, utterance, statements)
 
         async def ask(model: LanguageModel, order: random.Random) -> list[tuple[str, str]]:
             places = order.sample(range(len(statements)), len(statements))
@@ -158,8 +157,7 @@ class Panel:
         if not statements:
             return []
         if self.reader is not None:
-            read = await asyncio.to_thread(self.reader.relate, reply, statements)
-            return [majority([(one.verdict, one.evidence)]) for one in read]
+            return await self._read(self.reader, reply, statements)
         marked = [OF_USER + one for one in of_user] + [OF_ASSISTANT + one for one in of_assistant]
 
         async def ask(model: LanguageModel, order: random.Random) -> dict[int, str]:
@@ -177,29 +175,44 @@ class Panel:
             for i in range(len(statements))
         ]
 
+    async def _read(
+        self, reader: RelationReader, utterance: str, statements: Sequence[str]
+    ) -> list[Opinion]:
+        read = await asyncio.to_thread(reader.relate, utterance, list(statements))
+        return [majority([(one.verdict, one.evidence)]) for one in read]
+
     async def listen(
         self, utterance: str, persons: Sequence[str], before: Sequence[Line] = ()
     ) -> list[int]:
         """Return for how many votes each person is the speaker; shuffled for every vote."""
 
-        async def ask(model: LanguageModel, order: random.Random) -> int:
-            places = order.sample(range(len(persons)), len(persons))
-            shown = tuple(persons[place] for place in places)
+        async def ask(model: LanguageModel, shown: tuple[str, ...]) -> int:
             inputs = ListenInputs(conversation=tuple(before), utterance=utterance, persons=shown)
-            return places[(await model.ask(LISTEN, inputs)).speaker - 1]
+            return (await model.ask(LISTEN, inputs)).speaker
 
-        counted = Counter(await self.ballots(ask, utterance))
-        return [counted[place] for place in range(len(persons))]
+        return await self._whose(ask, persons, utterance)
 
     async def owner(self, item: str, persons: Sequence[str]) -> list[int]:
         """Return for how many votes each person received, asked or judged an item; shuffled too."""
 
-        async def ask(model: LanguageModel, order: random.Random) -> int:
-            places = order.sample(range(len(persons)), len(persons))
-            inputs = WhoseInputs(item=item, persons=tuple(persons[place] for place in places))
-            return places[(await model.ask(WHOSE, inputs)).speaker - 1]
+        async def ask(model: LanguageModel, shown: tuple[str, ...]) -> int:
+            return (await model.ask(WHOSE, WhoseInputs(item=item, persons=shown))).speaker
 
-        counted = Counter(await self.ballots(ask, item))
+        return await self._whose(ask, persons, item)
+
+    async def _whose(
+        self,
+        ask: Callable[[LanguageModel, tuple[str, ...]], Awaitable[int]],
+        persons: Sequence[str],
+        about: str,
+    ) -> list[int]:
+        """Return the votes for each person; ``ask`` gets them shuffled, and answers from 1."""
+
+        async def vote(model: LanguageModel, order: random.Random) -> int:
+            places = order.sample(range(len(persons)), len(persons))
+            return places[await ask(model, tuple(persons[place] for place in places)) - 1]
+
+        counted = Counter(await self.ballots(vote, about))
         return [counted[place] for place in range(len(persons))]
 
     async def recalls(self, asked: str, answered: str, later: str, reply: str) -> Opinion:

@@ -127,20 +127,9 @@ async def measure(bench: LabBench) -> Findings:
             meaning = f"what re-ranking by the listener changes in L0 beside {kind}"
             figures.append(figure(f"re-ranking, {kind}", change, meaning, better="higher"))
     users = [card.user_id for card in bench.cards]
+    figures += [_belief(kind, values, users, bench.seed) for kind, values in beliefs.items()]
     every = [value for values in plain.values() for value in values]
-    figures += [
-        figure(f"belief after the talk, {kind}", mean_interval(values, users, seed=bench.seed),
-               "how sure a listener is of the persona who carries its belief from reply to reply, "
-               f"and loses {LEAK:.0%} of it each time; 0.5 is not at all", better="higher")
-        for kind, values in beliefs.items()
-    ]  # fmt: skip
-    clusters = [name for kind in plain for name in names[kind]]
-    losses = [None if value is None else -float(np.log(value)) for value in every]
-    figures.append(
-        figure("listener loss", mean_interval(losses, clusters, seed=bench.seed),
-               "mean -log L0 of the persona over all distractors, as an optimizer would use it; "
-               "0.69 is a listener who cannot tell", better="lower")
-    )  # fmt: skip
+    figures.append(_loss(every, [name for kind in plain for name in names[kind]], bench.seed))
     notes = ["Chance is 0.50: one rival at a time."]
     if not sampled:
         notes.append("Re-ranking is not measured: this model draws one candidate only.")
@@ -165,6 +154,27 @@ def _accuracy(
         f"how often a listener hears whose reply it is, beside {beside}",
         better="higher",
         asked=len(values),
+    )
+
+
+def _belief(kind: str, values: Sequence[float | None], users: Sequence[str], seed: int) -> Figure:
+    return figure(
+        f"belief after the talk, {kind}",
+        mean_interval(values, users, seed=seed),
+        "how sure a listener is of the persona who carries its belief from reply to reply, and "
+        f"loses {LEAK:.0%} of it each time; 0.5 is not at all",
+        better="higher",
+    )
+
+
+def _loss(values: Sequence[float | None], clusters: Sequence[str], seed: int) -> Figure:
+    losses = [None if value is None else -float(np.log(value)) for value in values]
+    return figure(
+        "listener loss",
+        mean_interval(losses, clusters, seed=seed),
+        "mean -log L0 of the persona over all distractors, as an optimizer would use it; 0.69 is "
+        "a listener who cannot tell",
+        better="lower",
     )
 
 

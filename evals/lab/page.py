@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from persona_agent.evals.lab.results import Figure, LabReport, LabResult
+from persona_agent.persona.plural import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,7 +36,8 @@ def cost_text(result: LabResult) -> str:
     used = result.usage
     money = f", ${used.cost_usd:.4f}" if used.cost_usd else ""
     tokens = used.prompt_tokens + used.completion_tokens
-    return f"{used.calls} calls, {tokens:,} tokens, {used.seconds:.1f} s of answering{money}"
+    calls = counted(used.calls, "call")
+    return f"{calls}, {tokens:,} tokens, {used.seconds:.1f} s of answering{money}"
 
 
 def head_lines(report: LabReport) -> list[str]:

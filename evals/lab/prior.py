@@ -20,6 +20,8 @@ AGREEMENT = ("I disagree completely", "I rather disagree", "Neither", "I rather 
 MIDDLE = 3.0
 WINS_FROM = 0.5
 
+Scores = list[float | None]
+
 
 class Trait(NamedTuple):
     """A trait with a persona for either pole, and items: (text, whether agreeing means high)."""
@@ -134,10 +136,10 @@ def escalations(item: Opposed, filler: Sequence[str]) -> dict[str, tuple[str, tu
     }
 
 
-async def measure(bench: LabBench) -> Findings:
-    """Impose both poles of every trait, and facts that go against what the model would say."""
-    plastic: list[float | None] = []
-    inert: list[float | None] = []
+async def _impose(bench: LabBench) -> tuple[Scores, Scores, list[Verdict]]:
+    """Return for each pole of a trait whether it was taken on, and whether the default stayed."""
+    plastic: Scores = []
+    inert: Scores = []
     verdicts = []
     for trait in TRAITS:
         default = await trait_score(bench, trait, ())
@@ -154,28 +156,37 @@ async def measure(bench: LabBench) -> Findings:
                         evidence=f"default {default:.2f}, imposed {score:.2f}")
             )  # fmt: skip
         bench.progress("prior", len(plastic) // 2, len(TRAITS))
+    return plastic, inert, verdicts
+
+
+async def _oppose(bench: LabBench) -> tuple[Scores, dict[str, Scores], list[Verdict]]:
+    """Return how far a persona that says otherwise moves each answer, and what wins by means."""
     order = random.Random(bench.seed)
-    moved: list[float | None] = []
-    wins: dict[str, list[float | None]] = {}
+    moved: Scores = []
+    wins: dict[str, Scores] = {}
+    verdicts = []
     for item in OPPOSED:
         alone = await answer_shares(bench, item, "")
-        most = max(alone, key=lambda answer: alone[answer])
-        opposed = (
-            item if most == item.usual else item._replace(usual=item.implied, implied=item.usual)
-        )
-        first = True
-        for means, (persona, cases) in escalations(item, order.sample(FILLER, 3)).items():
+        expected = max(alone, key=lambda answer: alone[answer]) == item.usual
+        steps = escalations(item, order.sample(FILLER, 3)).items()
+        for number, (means, (persona, cases)) in enumerate(steps):
             said = await answer_shares(bench, item, persona, cases)
-            if first:
+            if number == 0:
                 moved.append(jensen_shannon(said, alone))
-                first = False
-            win = said.get(item.implied, 0.0) if opposed is item else None
+            win = said.get(item.implied, 0.0) if expected else None
             wins.setdefault(means, []).append(win)
             verdicts.append(
                 Verdict(item=f"{item.question} ({means})",
                         verdict="" if win is None else "persona" if win >= WINS_FROM else "prior",
                         score=win, evidence=item.statement)
             )  # fmt: skip
+    return moved, wins, verdicts
+
+
+async def measure(bench: LabBench) -> Findings:
+    """Impose both poles of every trait, and facts that go against what the model would say."""
+    plastic, inert, verdicts = await _impose(bench)
+    moved, wins, opposed = await _oppose(bench)
     seed = bench.seed
     figures = [
         figure("plasticity", mean_interval(plastic, seed=seed),
@@ -195,7 +206,7 @@ async def measure(bench: LabBench) -> Findings:
         )  # fmt: skip
     winner = next((m for m, v in wins.items() if (mean_interval(v)[0] or 0) > WINS_FROM), None)
     note = f"First means that wins more often than not: {winner or 'none of these'}."
-    return Findings(figures=tuple(figures), verdicts=tuple(verdicts), notes=(note,))
+    return Findings(figures=tuple(figures), verdicts=(*verdicts, *opposed), notes=(note,))
 
 
 PRIOR = Experiment("prior", "The model's prior against the persona", measure)

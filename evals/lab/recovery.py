@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from persona_agent.agent.mediate import mediated
+from persona_agent.agent.chat.mediate import mediated
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Experiment, LabBench
 from persona_agent.evals.lab.habits import Understood, habit_figures, understand

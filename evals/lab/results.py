@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import AwareDatetime, Field, ValidationError
 
 from persona_agent.errors import InputError
-from persona_agent.evals.scores.statistics import Interval, rounded
+from persona_agent.evals.data.source import describe, read_text
+from persona_agent.evals.scores.results import write_text
+from persona_agent.evals.scores.statistics import Interval, rounded, rounded_interval
 from persona_agent.schema import Usage
 from persona_agent.schema.base import Record
 
@@ -92,7 +94,7 @@ def figure(
     return Figure(
         name=name,
         value=None if value is None or value != value else rounded(value),
-        ci95=None if bounds is None else (rounded(bounds[0]), rounded(bounds[1])),
+        ci95=rounded_interval(bounds),
         n=count,
         missing=max(0, (asked or count) - count),
         better=better,
@@ -101,16 +103,14 @@ def figure(
 
 
 def save_report(report: LabReport, path: Path) -> None:
-    """Write a report as JSON."""
-    path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    """Write a report as JSON. Raises InputError where that cannot be done."""
+    write_text(path, report.model_dump_json(indent=1) + "\n")
 
 
 def load_report(path: Path) -> LabReport:
-    """Read a report. Raises InputError when the file is none."""
+    """Read a report. Raises InputError when the file is none; names the field."""
+    text = read_text(path)
     try:
-        return LabReport.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        return LabReport.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise InputError(f"{path} is no report of the lab: {first['msg']}") from None
+        raise InputError(f"{path}: not a report of the lab: {describe(error)}") from None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from persona_agent.agent.mediate import mediated
-from persona_agent.agent.rerank import Listener, Rerank, choose_reply
+from persona_agent.agent.chat.mediate import mediated
+from persona_agent.agent.chat.rerank import Listener, Rerank, choose_reply
 from persona_agent.errors import ModelCannotError
 from persona_agent.evals.lab.bench import Card, LabBench
 from persona_agent.evals.lab.people import SMALL_TALK
@@ -110,9 +110,9 @@ def replies(lines: Sequence[Line]) -> list[str]:
     return [one.text for one in lines if one.speaker == PERSONA]
 
 
-def small_talk(turns: int) -> list[str]:
-    """Return messages of a stranger, from the first again when there are too few."""
-    return [SMALL_TALK[turn % len(SMALL_TALK)] for turn in range(turns)]
+def as_many(messages: Sequence[str], turns: int) -> list[str]:
+    """Return so many messages, from the first again when there are too few."""
+    return [messages[turn % len(messages)] for turn in range(turns)]
 
 
 async def talk(bench: LabBench, card: Card, speaker: Speaker) -> tuple[list[Line], bool]:
@@ -123,7 +123,7 @@ async def talk(bench: LabBench, card: Card, speaker: Speaker) -> tuple[list[Line
     stranger = ("I am a stranger who wants to know this person.",)
     lines: list[Line] = []
     simulated = False
-    for intent in small_talk(bench.turns):
+    for intent in as_many(SMALL_TALK, bench.turns):
         message, simulated = await user_message(bench, stranger, intent, lines)
         said = await speaker.reply(card.statements, lines, message)
         lines += [Line(speaker=USER, text=message), Line(speaker=PERSONA, text=said)]

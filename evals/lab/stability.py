@@ -105,7 +105,7 @@ async def measure(bench: LabBench) -> Findings:
 
 def _kind(kind: str, distances: Floats, seed: int) -> list[Figure]:
     found = stability(distances)
-    p_value = permutation_p(distances, permutations=499, seed=seed)
+    p_value = permutation_p(distances, seed=seed)
     answers = int(np.prod(distances.shape[:3]))
     return [
         figure(

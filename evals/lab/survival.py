@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """At ``time``: how many were still at risk, how many were lost, and the share that survives."""
+    """The share that survives at ``time``."""
 
     time: int
-    at_risk: int
-    lost: int
     survival: float
 
 
@@ -29,7 +27,7 @@ def survival_curve(times: Sequence[int], lost: Sequence[bool]) -> list[Step]:
         at_risk = sum(one >= time for one in times)
         ended = sum(one == time and gone for one, gone in zip(times, lost, strict=True))
         share *= 1 - ended / at_risk
-        steps.append(Step(time=time, at_risk=at_risk, lost=ended, survival=share))
+        steps.append(Step(time=time, survival=share))
     return steps
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from persona_agent.evals.scores.statistics import Interval, interval
 from persona_agent.persona.variance import Floats, stability
 
-PERMUTATIONS = 999
+PERMUTATIONS = 499
 RESAMPLES = 1000
 SAME_TEXT = 1e-6
 
@@ -49,9 +49,7 @@ def permutation_p(distances: Floats, *, permutations: int = PERMUTATIONS, seed: 
     return (1 + reached) / (1 + permutations)
 
 
-def icc_interval(
-    distances: Floats, *, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval | None:
+def icc_interval(distances: Floats, *, seed: int = 0) -> Interval | None:
     """Return the 95 % interval of the ICC over draws of personas; None when none can be had.
 
     A persona that is drawn twice is compared with itself as one: pairs of one persona never count
@@ -61,7 +59,7 @@ def icc_interval(
     summed = distances.sum(axis=(0, 2, 4))
     generator = np.random.default_rng(seed)
     found = []
-    for _ in range(resamples):
+    for _ in range(RESAMPLES):
         weight = generator.multinomial(personas, np.full(personas, 1 / personas)).astype(float)
         pairs = np.outer(weight, weight)
         np.fill_diagonal(pairs, 0.0)

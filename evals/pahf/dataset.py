@@ -78,6 +78,8 @@ def load_domain(
     Raises:
         InputError: names the file, the record, the field and the problem.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; PAHF's files are read from one")
     read = _shopping(folder, may_decline) if name == "shopping" else _embodied(folder)
     found: dict[int, dict[str, list[Interaction]]] = {phase: {} for phase in PHASES}
     for number, (phase, choice) in enumerate(read):

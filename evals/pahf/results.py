@@ -12,9 +12,12 @@ from persona_agent.evals.scores.rescore import rescore
 from persona_agent.evals.scores.results import EvalResult
 from persona_agent.evals.scores.scoring import AnswerRecord, Comparison, MetricValue, Scoring
 from persona_agent.evals.scores.statistics import (
+    Counts,
+    Floats,
     draw_users,
-    interval,
+    paired_bootstrap,
     rounded,
+    rounded_interval,
     sum_by_user,
 )
 from persona_agent.schema.base import Record
@@ -105,9 +108,7 @@ def _scored(
     tests: EvalResult, learning: Sequence[AnswerRecord], probes: Sequence[AnswerRecord]
 ) -> DomainResult:
     tests = rescore(tests)
-    phases: dict[str, list[AnswerRecord]] = {}
-    for record in sorted([*tests.records, *learning], key=lambda one: phase_of(one.query_id)):
-        phases.setdefault(phase_of(record.query_id), []).append(record)
+    phases = dict(sorted(_by_phase([*tests.records, *learning]).items()))
     return DomainResult(
         tests=tests,
         learning=tuple(learning),
@@ -134,7 +135,7 @@ def _recovery(
     arm: str,
     phases: Mapping[str, Sequence[AnswerRecord]],
     probes: Sequence[AnswerRecord],
-    draws: np.ndarray[tuple[int, int], np.dtype[np.int64]],
+    draws: Counts,
 ) -> Recovery:
     before, after = (_accuracy(arm, phases[name]) for name in (BEFORE, AFTER))
     held_out = {
@@ -145,14 +146,13 @@ def _recovery(
     held_out = dict(sorted(held_out.items()))
     learned = _windows(arm, phases[LEARNING])
     enough = before - WITHIN - 1e-9
-    sums = [_sums(arm, phases[name]) for name in (BEFORE, AFTER)]
-    drawn = [draws @ one for one in sums]
-    ci95 = interval(drawn[1][:, 1] / drawn[1][:, 0] - drawn[0][:, 1] / drawn[0][:, 0])
+    sums = [_sums(arm, phases[name]) for name in (AFTER, BEFORE)]
+    difference, ci95 = paired_bootstrap(sums[0], sums[1], _share, draws)[ACCURACY]
     return Recovery(
         before=rounded(before),
         after=rounded(after),
-        difference=rounded(after - before),
-        ci95=(rounded(ci95[0]), rounded(ci95[1])) if len(sums[0]) > 1 else None,
+        difference=rounded(difference),
+        ci95=rounded_interval(ci95),
         interactions=next((n for n, value in held_out.items() if value >= enough), None),
         while_learning=next((n for n, value in learned.items() if value >= enough), None),
         held_out={n: rounded(value) for n, value in held_out.items()},
@@ -174,11 +174,13 @@ def _accuracy(arm: str, records: Sequence[AnswerRecord]) -> float:
     return sum(_right(arm, record) for record in records) / len(records)
 
 
-def _sums(
-    arm: str, records: Sequence[AnswerRecord]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _sums(arm: str, records: Sequence[AnswerRecord]) -> Floats:
     columns = np.array([[1.0, _right(arm, record)] for record in records])
     return sum_by_user([record.user_id for record in records], columns)
+
+
+def _share(sums: Floats) -> dict[str, Floats]:
+    return {ACCURACY: sums[..., 1] / sums[..., 0]}
 
 
 def _number(record: AnswerRecord) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from persona_agent.errors import InputError
 from persona_agent.evals.arms.catalog import choose_arms
 from persona_agent.evals.arms.sparse import SPARSE
-from persona_agent.evals.lamp_run import evaluate_dataset, selection
+from persona_agent.evals.data.eval_data import select
+from persona_agent.evals.evaluation import evaluate_dataset, selection
 from persona_agent.evals.pahf.dataset import DomainName, load_domain
 from persona_agent.evals.pahf.online import online
-from persona_agent.evals.pahf.results import PahfResult, domain_result
+from persona_agent.evals.pahf.results import DomainResult, PahfResult, domain_result
 from persona_agent.evals.pahf.timeline import online_dataset
 from persona_agent.evals.runner import Progress, silent
 from persona_agent.settings import Settings
@@ -65,22 +64,11 @@ def evaluate_pahf(
     asked = selection(folder, users=users)
     if may_decline:
         asked["may_decline"] = True
-    results = {}
+    results: dict[str, DomainResult] = {}
     for domain in loaded:
-        dataset = online_dataset(
-            domain, users=_draw(list(domain.phases[1]), users, seed), seed=seed
-        )
+        dataset = select(online_dataset(domain, seed=seed), users=users, seed=seed)
         whole = evaluate_dataset(
             dataset, chosen, settings, seed=seed, asked=asked, progress=progress
         )
         results[domain.name] = domain_result(whole)
-    return PahfResult(domains=dict(results))
-
-
-def _draw(everybody: Sequence[str], users: int | None, seed: int) -> list[str]:
-    """Return some users in the order of the file; a larger draw contains the smaller one."""
-    if users is not None and users < 1:
-        raise InputError(f"users must be 1 or more, not {users}")
-    order = list(everybody)
-    random.Random(seed).shuffle(order)
-    return sorted(order[:users], key=everybody.index)
+    return PahfResult(domains=results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
@@ -12,13 +11,14 @@ from rich.text import Text
 from persona_agent.evals.pahf.results import DomainResult, PahfResult
 from persona_agent.evals.scores.scoring import CANDIDATE
 from persona_agent.evals.tables import (
-    WIDTH,
     arms_table,
     comparison_table,
+    plain_text,
     shown_interval,
     shown_metric,
     table_frame,
 )
+from persona_agent.persona.plural import counted
 
 TITLES = {
     "phase-1": "1 (learning)",
@@ -33,15 +33,7 @@ def print_pahf(result: PahfResult, console: Console) -> None:
     if console.is_terminal:
         console.print(pahf_view(result))
     else:
-        console.file.write(pahf_text(result))
-
-
-def pahf_text(result: PahfResult, *, width: int = WIDTH) -> str:
-    """Return a result as plain text, without spaces at the ends of lines."""
-    buffer = io.StringIO()
-    console = Console(file=buffer, width=width, color_system=None, force_terminal=False)
-    console.print(pahf_view(result, plain=True))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+        console.file.write(plain_text(pahf_view(result, plain=True)))
 
 
 def pahf_view(result: PahfResult, *, plain: bool = False) -> RenderableType:
@@ -56,7 +48,8 @@ def pahf_view(result: PahfResult, *, plain: bool = False) -> RenderableType:
 def _domain(name: str, domain: DomainResult, plain: bool) -> Iterator[RenderableType]:
     tests = domain.tests
     yield Text(
-        f"PAHF {name}, {tests.users} users, {tests.queries} test queries, "
+        f"PAHF {name}, {counted(tests.users, 'user')}, "
+        f"{counted(tests.queries, 'test query', 'test queries')}, "
         f"{len(domain.learning)} while learning, model {tests.model}, "
         f"embedder {tests.embedder}, seed {tests.seed}"
     )
@@ -73,7 +66,8 @@ def _domain(name: str, domain: DomainResult, plain: bool) -> Iterator[Renderable
         yield comparison_table(tests, plain=plain)
         yield from gap
     if tests.errors:
-        yield Text(f"{len(tests.errors)} failed calls, the first: {tests.errors[0].error[:120]}")
+        failed = counted(len(tests.errors), "failed call")
+        yield Text(f"{failed}, the first: {tests.errors[0].error[:120]}")
 
 
 def _phases(domain: DomainResult, plain: bool) -> Table:

@@ -29,8 +29,8 @@ def phase_of(query_id: str) -> str:
     return query_id.partition("/")[0]
 
 
-def online_dataset(domain: Domain, *, users: Sequence[str], seed: int = 0) -> EvalDataset:
-    """Return the data set of some users; its history is what learning phases leave in memory.
+def online_dataset(domain: Domain, *, seed: int) -> EvalDataset:
+    """Return a domain as a data set; its histories are what learning phases leave in memory.
 
     The files group a phase by product or occasion. Learning interactions come in an order that is
     drawn with the seed, so that any stretch of them is a fair sample of the phase.
@@ -40,7 +40,7 @@ def online_dataset(domain: Domain, *, users: Sequence[str], seed: int = 0) -> Ev
         task=domain.name,
         kind="choice",
         labels=(),
-        users=tuple(_user(domain, user, seed) for user in users),
+        users=tuple(_user(domain, user, seed) for user in domain.phases[1]),
     )
 
 

@@ -64,7 +64,7 @@ def load_prefeval(
     """
     files = sorted((folder / FOLDER).glob("*.json"))
     if not files:
-        raise InputError(f"{folder / FOLDER}: no JSON file in this folder")
+        raise InputError(f"{folder}: expected a folder {FOLDER} with JSON files in it")
     known = {file.stem: _read(file) for file in files}
     unknown = sorted(set(topics or ()) - set(known))
     if unknown:

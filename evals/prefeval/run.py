@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from persona_agent.evals.arms.arm import Bench
 from persona_agent.evals.data.eval_data import EvalDataset
-from persona_agent.evals.lamp_run import score_runs
+from persona_agent.evals.evaluation import evaluate_on
 from persona_agent.evals.prefeval.arms import SpokenMemory, prefeval_arms
 from persona_agent.evals.prefeval.dataset import TURNS, load_prefeval
-from persona_agent.evals.runner import ArmRun, Progress, make_bench, run_arms, silent
+from persona_agent.evals.runner import Progress, make_bench, silent
 from persona_agent.evals.scores.results import EvalResult, Setting
 from persona_agent.protocols import Embedder, LanguageModel
 from persona_agent.settings import Settings
@@ -48,17 +47,10 @@ def evaluate_prefeval(
     chosen = prefeval_arms(arms)
     dataset = load_prefeval(folder, topics=topics, turns=turns, orders=orders, seed=seed)
     bench = spoken_bench(dataset, settings, progress=progress)
-
-    async def run() -> dict[str, ArmRun]:
-        try:
-            return await run_arms(bench, chosen, progress=progress)
-        finally:
-            await bench.model.aclose()
-
     asked: dict[str, Setting] = {"data": folder.name, "turns": turns, "orders": orders}
     if topics:
         asked["topics"] = ",".join(topics)
-    return score_runs(bench, asyncio.run(run()), seed=seed, asked=asked)
+    return evaluate_on(bench, chosen, seed=seed, asked=asked, progress=progress)
 
 
 def spoken_bench(

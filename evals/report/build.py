@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from persona_agent.errors import InputError
@@ -52,7 +53,7 @@ class Report:
 
     title: str
     sections: tuple[Section, ...]
-    commands: tuple[str, ...] = field(default=())
+    commands: tuple[str, ...] = ()
 
 
 def build_report(inputs: Mapping[str, Input], *, title: str = "Evaluation") -> Report:
@@ -87,20 +88,7 @@ def _result_sections(results: Sequence[EvalResult]) -> list[Section]:
     named = labels_of(results)
     sections = [
         Section("Data", tables=(tables.sets(results),)),
-        Section(
-            "Scores",
-            "The main metric of every arm: accuracy, or MAE (lower is better) for ratings.",
-            tables=(tables.scores(results),),
-            figures=tuple(
-                Figure(
-                    f"Cost and quality: {label}",
-                    lambda one=result: figures.cost_and_quality(one),  # type: ignore[misc]
-                    "Quality is 1 - mean loss. Prompt tokens are those of an answer, without what "
-                    "it took to fit the arm.",
-                )
-                for label, result in zip(named, results, strict=True)
-            ),
-        ),
+        _scores(results, named),
     ]
     if any(CANDIDATE in result.arms and len(result.arms) > 1 for result in results):
         gains = report_gains.gains(results)
@@ -128,26 +116,44 @@ def _result_sections(results: Sequence[EvalResult]) -> list[Section]:
         )
     sections += [
         Section("Cost", tables=tables.costs(results)),
-        Section(
-            "Calibration",
-            "Whether stated confidence can be believed: expected calibration error in 10 bins, and "
-            "Brier score; 0 is best. A rating counts as right where it is just the user's grade.",
-            tables=(tables.calibrations(results),),
-            figures=tuple(
-                Figure(
-                    f"Reliability: {label}",
-                    lambda one=result: figures.reliability(one),  # type: ignore[misc]
-                )
-                for label, result in zip(named, results, strict=True)
-                if any(arm.calibration for arm in result.arms.values())
-            ),
-        ),
+        _calibration(results, named),
         *(
             Section(f"All metrics: {label}", tables=(tables.details(result),))
             for label, result in zip(named, results, strict=True)
         ),
     ]
     return sections
+
+
+def _scores(results: Sequence[EvalResult], named: Sequence[str]) -> Section:
+    return Section(
+        "Scores",
+        "The main metric of every arm: accuracy, or MAE (lower is better) for ratings.",
+        tables=(tables.scores(results),),
+        figures=tuple(
+            Figure(
+                f"Cost and quality: {label}",
+                partial(figures.cost_and_quality, result),
+                "Quality is 1 - mean loss. Prompt tokens are those of an answer, without what it "
+                "took to fit the arm.",
+            )
+            for label, result in zip(named, results, strict=True)
+        ),
+    )
+
+
+def _calibration(results: Sequence[EvalResult], named: Sequence[str]) -> Section:
+    return Section(
+        "Calibration",
+        "Whether stated confidence can be believed: expected calibration error in 10 bins, and "
+        "Brier score; 0 is best. A rating counts as right where it is just the user's grade.",
+        tables=(tables.calibrations(results),),
+        figures=tuple(
+            Figure(f"Reliability: {label}", partial(figures.reliability, result))
+            for label, result in zip(named, results, strict=True)
+            if any(arm.calibration for arm in result.arms.values())
+        ),
+    )
 
 
 def _users(results: Sequence[EvalResult], named: Sequence[str]) -> Section:
@@ -159,7 +165,7 @@ def _users(results: Sequence[EvalResult], named: Sequence[str]) -> Section:
         figures=tuple(
             Figure(
                 f"Gain of each user: {label}",
-                lambda one=result: figures.users(one),  # type: ignore[misc]
+                partial(figures.users, result),
                 f"Mean gain of {CANDIDATE} over the same user's queries, sorted.",
             )
             for label, result in zip(named, results, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -40,47 +40,50 @@ class GainTable:
 def gains(results: Sequence[EvalResult]) -> GainTable:
     """Return what persona + alignment gains over every other arm."""
     others = [arm for arm in arms_of(results) if arm != CANDIDATE]
-    return _gain_table(f"Gain of {CANDIDATE}, in points", "over", results, others)
+    return _gain_table(results, others)
 
 
 def ablations(results: Sequence[EvalResult]) -> GainTable:
     """Return what persona + alignment gains from each part that was taken away."""
     cut = [arm for arm in ABLATIONS if any(arm in result.arms for result in results)]
     others = [arm for arm in ("persona", "rag") if any(arm in one.arms for one in results)]
-    return _gain_table(f"Gain of {CANDIDATE}, in points", "over", results, [*cut, *others])
+    return _gain_table(results, [*cut, *others])
 
 
-def _gain_table(
-    title: str, corner: str, results: Sequence[EvalResult], others: Sequence[str]
-) -> GainTable:
-    pairs = [(CANDIDATE, other) for other in others]
-    pooled = compare_pooled(results, pairs)
-    by_set = [{one.versus: one for one in compare_pooled([result], pairs)} for result in results]
-    cells = [(place, other) for place, found in enumerate(by_set) for other in found]
-    adjusted = holm([by_set[place][other].p_value for place, other in cells])
-    stars = {cell: p <= ALPHA for cell, p in zip(cells, adjusted, strict=True)}
+def _gain_table(results: Sequence[EvalResult], others: Sequence[str]) -> GainTable:
+    pooled = compare_pooled(results, [(CANDIDATE, other) for other in others])
+    cells = _starred([[result] for result in results], others)
     shown = {one.versus: one for one in pooled}
     rows = tuple(
         (
             other,
-            *(
-                _points(found.get(other), starred=stars.get((place, other), False))
-                for place, found in enumerate(by_set)
-            ),
-            _points(shown[other], starred=shown[other].p_holm <= ALPHA),
+            *cells[other],
+            points(shown[other], starred=shown[other].p_holm <= ALPHA),
             _p(shown[other].p_value),
             _p(shown[other].p_holm),
         )
         for other in others
         if other in shown
     )
-    columns = (corner, *labels_of(results), "pooled", "p", "p (Holm)")
+    columns = ("over", *labels_of(results), "pooled", "p", "p (Holm)")
+    title = f"Gain of {CANDIDATE}, in points"
     return GainTable(Table(title, columns, rows, STARRED), tuple(pooled))
 
 
-def _points(gain: Gain | None, *, starred: bool) -> str:
-    if gain is None:
-        return ABSENT
+def _starred(groups: Iterable[Sequence[EvalResult]], others: Sequence[str]) -> dict[str, list[str]]:
+    """Return the gains over each other arm, a cell a group of results; one correction for all."""
+    pairs = [(CANDIDATE, other) for other in others]
+    found = [compare_pooled(group, pairs) for group in groups]
+    adjusted = iter(holm([gain.p_value for gains in found for gain in gains]))
+    columns = [
+        {gain.versus: points(gain, starred=next(adjusted) <= ALPHA) for gain in gains}
+        for gains in found
+    ]
+    return {other: [column.get(other, ABSENT) for column in columns] for other in others}
+
+
+def points(gain: Gain, *, starred: bool = False) -> str:
+    """Return a gain in points with its interval."""
     ends = ""
     if gain.ci95 is not None:
         ends = f" [{100 * gain.ci95[0]:+.1f}, {100 * gain.ci95[1]:+.1f}]"
@@ -129,23 +132,8 @@ def sweep_gains(sweep: SweepResult) -> Table:
     grouped = by_value(sweep)
     arms = dict.fromkeys(name for found in grouped.values() for one in found for name in one.arms)
     others = [arm for arm in arms if arm != CANDIDATE] if CANDIDATE in arms else []
-    cells = {
-        (value, gain.versus): gain
-        for value, found in grouped.items()
-        for gain in compare_pooled(found, [(CANDIDATE, other) for other in others])
-    }
-    adjusted = holm([gain.p_value for gain in cells.values()])
-    stars = {cell: p <= ALPHA for cell, p in zip(cells, adjusted, strict=True)}
-    rows = tuple(
-        (
-            other,
-            *(
-                _points(cells.get((value, other)), starred=stars.get((value, other), False))
-                for value in grouped
-            ),
-        )
-        for other in others
-    )
+    cells = _starred(grouped.values(), others)
+    rows = tuple((other, *cells[other]) for other in others)
     return Table(
         f"Gain of {CANDIDATE} in points, by {sweep.sweep}",
         ("over", *(f"{value:g}" for value in grouped)),

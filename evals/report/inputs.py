@@ -13,7 +13,7 @@ from persona_agent.evals.data.source import describe, read_text
 from persona_agent.evals.pahf.results import PahfResult, rescored
 from persona_agent.evals.scores.rescore import rescore
 from persona_agent.evals.scores.results import EvalResult
-from persona_agent.evals.sweeps import SweepResult, is_sweep
+from persona_agent.evals.sweeps import SweepResult
 
 Input = EvalResult | SweepResult | PahfResult
 """What a file may hold."""
@@ -35,18 +35,22 @@ def load_inputs(paths: Sequence[Path]) -> dict[str, Input]:
 
 def load_input(path: Path) -> Input:
     """Read a file of results. Raises InputError for one that holds none; names the field."""
-    text = read_text(path)
+    return parse_input(read_text(path), str(path))
+
+
+def parse_input(text: str, name: str) -> Input:
+    """Return the results in the text of a file of this name. Raises InputError."""
     try:
         return _kind(text).model_validate_json(text)
     except ValidationError as error:
-        raise InputError(f"{path}: not a result of an evaluation: {describe(error)}") from None
+        raise InputError(f"{name}: not a result of an evaluation: {describe(error)}") from None
 
 
 def _kind(text: str) -> type[Input]:
-    """Tell what a file holds from how it begins."""
-    if is_sweep(text):
-        return SweepResult
-    return PahfResult if re.match(r'\s*\{\s*"domains"\s*:', text) else EvalResult
+    """Tell what a file holds from the first name in it."""
+    first = re.match(r'\s*\{\s*"(\w+)"\s*:', text)
+    kinds: dict[str, type[Input]] = {"sweep": SweepResult, "domains": PahfResult}
+    return kinds.get(first[1] if first else "", EvalResult)
 
 
 def rescored_input(result: Input) -> Input:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 from persona_agent.errors import MissingExtraError
+from persona_agent.evals.document import document
 from persona_agent.evals.report.build import Figure, Report, Section
 from persona_agent.evals.report.tables import Table
 
@@ -63,15 +64,9 @@ def page(report: Report) -> str:
     body = "\n".join(_section(section, numbers) for section in report.sections)
     commands = html.escape("\n".join(report.commands))
     made = f"<h2>Commands</h2>\n<pre>{commands}</pre>" if commands else ""
-    title = html.escape(report.title)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        f"{body}\n{made}\n<script>{get_plotlyjs()}</script>\n<script>{SCRIPT}</script>\n"
-        "</body>\n</html>\n"
-    )
+    scripts = f"<script>{get_plotlyjs()}</script>\n<script>{SCRIPT}</script>"
+    whole = f"<h1>{html.escape(report.title)}</h1>\n{body}\n{made}\n{scripts}"
+    return document(report.title, policy=POLICY, style=STYLE, body=whole)
 
 
 def _section(section: Section, numbers: Iterator[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from persona_agent.evals.arms.sparse import SPARSE
+from persona_agent.evals.report.gains import points
 from persona_agent.evals.report.tables import ABSENT, Table, labels_of, online_tokens
 from persona_agent.evals.scores.pooling import Gain, compare_pooled
 from persona_agent.evals.scores.results import EvalResult
@@ -32,7 +33,7 @@ def sparse_table(results: Sequence[EvalResult], tested: Sequence[EvalResult]) ->
     rows = []
     for label, whole, scored in zip(labels_of(results), results, tested, strict=True):
         for gain in compare_pooled([scored], [(SPARSE, RIVAL)]):
-            rows.append((label, _points(gain), _verdict(gain), *_tokens(whole)))
+            rows.append((label, points(gain), _verdict(gain), *_tokens(whole)))
     columns = (
         "data set",
         "gain in points",
@@ -43,13 +44,6 @@ def sparse_table(results: Sequence[EvalResult], tested: Sequence[EvalResult]) ->
         "share, both asked briefly",
     )
     return Table(f"{SPARSE} against {RIVAL}", columns, tuple(rows))
-
-
-def _points(gain: Gain) -> str:
-    ends = ""
-    if gain.ci95 is not None:
-        ends = f" [{100 * gain.ci95[0]:+.1f}, {100 * gain.ci95[1]:+.1f}]"
-    return f"{100 * gain.gain + 0.0:+.1f}{ends}"
 
 
 def _verdict(gain: Gain) -> str:

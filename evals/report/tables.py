@@ -91,6 +91,10 @@ def value_text(metric: MetricValue) -> str:
     return f"{metric.value:.3f}{ends}"
 
 
+def _difference(value: float, ci95: tuple[float, float] | None) -> str:
+    return f"{value:+.3f}" + ("" if ci95 is None else f" [{ci95[0]:+.3f}, {ci95[1]:+.3f}]")
+
+
 # --- harm, cost, calibration --------------------------------------------------------------------
 
 
@@ -169,8 +173,7 @@ def phases(result: PahfResult) -> tuple[Table, ...]:
                 arm,
                 f"{one.before:.3f}",
                 f"{one.after:.3f}",
-                f"{one.difference:+.3f}"
-                + (f" [{one.ci95[0]:+.3f}, {one.ci95[1]:+.3f}]" if one.ci95 else ""),
+                _difference(one.difference, one.ci95),
                 ABSENT if one.interactions is None else str(one.interactions),
             )
             for arm, one in domain.recovery.items()
@@ -214,10 +217,5 @@ def _detail(
 ) -> Iterator[str]:
     for name in names:
         yield value_text(found.metrics[name])
-        difference = versus.get((arm, name))
-        if difference is None:
-            yield ABSENT
-            continue
-        low_high = difference.ci95
-        ends = "" if low_high is None else f" [{low_high[0]:+.3f}, {low_high[1]:+.3f}]"
-        yield f"{difference.difference:+.3f}{ends}"
+        one = versus.get((arm, name))
+        yield ABSENT if one is None else _difference(one.difference, one.ci95)

@@ -20,7 +20,14 @@ from persona_agent.errors import InputError
 from persona_agent.evals.scores.metrics import scorer_for
 from persona_agent.evals.scores.results import EvalResult
 from persona_agent.evals.scores.significance import holm, sign_flip_test
-from persona_agent.evals.scores.statistics import Floats, draw_users, interval, rounded, sum_by_user
+from persona_agent.evals.scores.statistics import (
+    Floats,
+    draw_users,
+    interval,
+    rounded,
+    rounded_interval,
+    sum_by_user,
+)
 from persona_agent.schema.base import Record
 
 
@@ -75,9 +82,7 @@ def user_gains(result: EvalResult, arm: str, versus: str) -> dict[str, float]:
     return {user: sum(found) / len(found) for user, found in by_user.items()}
 
 
-def compare_pooled(
-    results: Sequence[EvalResult], pairs: Sequence[tuple[str, str]], *, seed: int = 0
-) -> list[Gain]:
+def compare_pooled(results: Sequence[EvalResult], pairs: Sequence[tuple[str, str]]) -> list[Gain]:
     """Compare pairs of arms (arm, versus) over results; those that no result has are left out.
 
     Results of one data set (other seeds) count as one set, with the same users. A pair is compared
@@ -89,7 +94,7 @@ def compare_pooled(
     models = sorted({result.model for result in results})
     if len(models) > 1:
         raise InputError(f"only results of one model can be pooled, not of {', '.join(models)}")
-    found = [_gain(_strata(results, *pair), *pair, seed=seed) for pair in pairs]
+    found = [_gain(_strata(results, *pair), *pair) for pair in pairs]
     gains = [gain for gain in found if gain is not None]
     adjusted = holm([gain.p_value for gain in gains])
     return [
@@ -115,17 +120,16 @@ def _strata(results: Sequence[EvalResult], arm: str, versus: str) -> list[_Strat
     return strata
 
 
-def _gain(strata: Sequence[_Stratum], arm: str, versus: str, *, seed: int) -> Gain | None:
+def _gain(strata: Sequence[_Stratum], arm: str, versus: str) -> Gain | None:
     if not strata:
         return None
     drawn = []
     for place, one in enumerate(strata):
-        draws = draw_users(len(one.counts), seed=seed + place)
+        draws = draw_users(len(one.counts), seed=place)
         drawn.append((draws @ one.differences) / (draws @ one.counts))
     enough = min(len(one.counts) for one in strata) >= 2
-    low, high = interval(np.mean(drawn, axis=0)) if enough else (0.0, 0.0)
     weighted = np.concatenate([one.differences / one.counts.sum() for one in strata])
-    p_value = sign_flip_test(weighted, seed=seed)
+    p_value = sign_flip_test(weighted)
     return Gain(
         arm=arm,
         versus=versus,
@@ -133,7 +137,7 @@ def _gain(strata: Sequence[_Stratum], arm: str, versus: str, *, seed: int) -> Ga
         users=sum(len(one.counts) for one in strata),
         queries=int(sum(one.counts.sum() for one in strata)),
         gain=rounded(float(np.mean([one.gain for one in strata]))),
-        ci95=(rounded(low), rounded(high)) if enough else None,
+        ci95=rounded_interval(interval(np.mean(drawn, axis=0)) if enough else None),
         p_value=rounded(p_value),
         p_holm=rounded(p_value),
     )

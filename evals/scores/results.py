@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 import persona_agent
 from persona_agent.errors import InputError
-from persona_agent.evals.data.eval_data import EvalDataset
+from persona_agent.evals.data.eval_data import EvalDataset, QueryKey
 from persona_agent.evals.scores.calibration import Calibration
 from persona_agent.evals.scores.scoring import (
     AnswerRecord,
@@ -29,9 +29,6 @@ from persona_agent.evals.scores.scoring import (
 from persona_agent.evals.scores.statistics import rounded
 from persona_agent.schema import TaskKind, Usage
 from persona_agent.schema.base import Record
-
-QueryKey = tuple[str, str]
-"""User id and query id."""
 
 Setting = str | int | float | bool | None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from persona_agent.evals.data.eval_data import QueryKey
 from persona_agent.evals.scores.calibration import Calibration, calibration
 from persona_agent.evals.scores.metrics import Floats, Scorer, scorer_for
 from persona_agent.evals.scores.statistics import (
@@ -16,6 +17,7 @@ from persona_agent.evals.scores.statistics import (
     harmed_users_share,
     paired_bootstrap,
     rounded,
+    rounded_interval,
     significantly_harmed_users_share,
     sum_by_user,
 )
@@ -75,17 +77,13 @@ class ArmScores:
     calibration: Calibration | None
 
 
-def _rounded_interval(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if interval is None else (rounded(interval[0]), rounded(interval[1]))
-
-
 class Scoring:
     """The scores of all arms on one set of records, all on the same bootstrap draws.
 
     Args:
         records: at least one; every record has an answer (or null) of every arm.
         kind: of the task.
-        labels: full set of golds, see :class:`persona_agent.evals.data.datasets.EvalDataset`.
+        labels: full set of golds, see :class:`persona_agent.evals.data.eval_data.EvalDataset`.
         seed: of the bootstrap.
     """
 
@@ -120,7 +118,7 @@ class Scoring:
         return ArmScores(
             metrics={
                 name: MetricValue(
-                    value=rounded(float(value)), ci95=_rounded_interval(intervals[name])
+                    value=rounded(float(value)), ci95=rounded_interval(intervals[name])
                 )
                 for name, value in values.items()
             },
@@ -151,7 +149,7 @@ class Scoring:
                 versus=versus,
                 metric=metric,
                 difference=rounded(difference),
-                ci95=_rounded_interval(interval),
+                ci95=rounded_interval(interval),
             )
             for metric, (difference, interval) in found.items()
         ]
@@ -171,9 +169,9 @@ class Scoring:
 
 
 def sorted_records(
-    golds: Mapping[tuple[str, str], str],
-    answers: Mapping[str, Mapping[tuple[str, str], str | None]],
-    confidences: Mapping[str, Mapping[tuple[str, str], float]],
+    golds: Mapping[QueryKey, str],
+    answers: Mapping[str, Mapping[QueryKey, str | None]],
+    confidences: Mapping[str, Mapping[QueryKey, float]],
 ) -> tuple[AnswerRecord, ...]:
     """Return one record a query, by user and query id, with the arms in the order given."""
     return tuple(

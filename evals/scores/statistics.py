@@ -18,6 +18,7 @@ Interval = tuple[float, float]
 
 RESAMPLES = 2000
 LEVEL = 0.95
+ALPHA = 0.05
 GRID = 100
 """Differences are told apart to 1/100 by the sign-flip test: whole steps of a score always are."""
 
@@ -28,6 +29,11 @@ DECIMALS = 6
 def rounded(value: float) -> float:
     """Return a number as results hold it: 6 decimals, and no minus before a zero."""
     return round(value, DECIMALS) + 0.0
+
+
+def rounded_interval(ends: Interval | None) -> Interval | None:
+    """Return an interval as results hold it."""
+    return None if ends is None else (rounded(ends[0]), rounded(ends[1]))
 
 
 def sum_by_user(user_ids: Sequence[str], columns: Floats) -> Floats:
@@ -50,9 +56,9 @@ def draw_users(users: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Coun
     return generator.multinomial(users, np.full(users, 1 / users), size=resamples)
 
 
-def interval(values: Floats, *, level: float = LEVEL) -> Interval:
+def interval(values: Floats) -> Interval:
     """Return the percentile interval of bootstrap values (Efron & Tibshirani 1993, ch. 13)."""
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
@@ -138,16 +144,16 @@ def harmed_users_share(user_ids: Sequence[str], scores: Floats, baseline: Floats
 
 
 def significantly_harmed_users_share(
-    user_ids: Sequence[str], scores: Floats, baseline: Floats, *, alpha: float = 0.05
+    user_ids: Sequence[str], scores: Floats, baseline: Floats
 ) -> float:
     """Return the share of users for whom the harm is no accident of few queries.
 
-    ``#{u : sign-flip p of u's paired differences <= alpha} / #users``. A user needs at least 5
-    queries that differ for this to be possible at 5 %; about ``alpha`` of the users are counted
-    by chance at most. Arrays as in :func:`harmed_users_share`.
+    ``#{u : sign-flip p of u's paired differences <= 5 %} / #users``. A user needs at least 5
+    queries that differ for this to be possible; about 5 % of the users are counted by chance at
+    most. Arrays as in :func:`harmed_users_share`.
     """
     by_user: dict[str, list[float]] = {}
     for user, difference in zip(user_ids, scores - baseline, strict=True):
         by_user.setdefault(user, []).append(float(difference))
-    harmed = [sign_flip_p_value(found) <= alpha for found in by_user.values()]
+    harmed = [sign_flip_p_value(found) <= ALPHA for found in by_user.values()]
     return sum(harmed) / len(harmed)

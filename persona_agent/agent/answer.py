@@ -25,7 +25,12 @@ async def answer(model: LanguageModel, query: Query, context: Context) -> Answer
     if not query.options:
         reply = await model.ask(
             RESPOND,
-            RespondInputs(query=query, persona=context.persona_text, recalled=context.cases),
+            RespondInputs(
+                query=query,
+                persona=context.persona_text,
+                recalled=context.cases,
+                date=context.date,
+            ),
         )
         return Answer(text=reply.answer)
     chosen = await model.ask(

@@ -7,16 +7,16 @@ which is what keeps simulation and evaluation from seeing the future.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
+from persona_agent.agent.last_made import LastMade
 from persona_agent.agent.superseded import current
-from persona_agent.persona import outcome_statistics, render, too_many
+from persona_agent.persona import outcome_statistics, render
 from persona_agent.persona.alternatives import as_version, choose
-from persona_agent.persona.sketches import sketches
 from persona_agent.prompts import Case
 from persona_agent.protocols import Embedder, EpisodeStore
 from persona_agent.schema import (
@@ -32,10 +32,9 @@ from persona_agent.schema import (
 from persona_agent.schema.base import Record
 
 MOST_RECALLED = 200
-MOST_TEXTS = 1_000
-"""Users of whom the text shown last is kept."""
 
-_Rendered = tuple[Callable[[], Persona | None], tuple[TaskStatistics, ...] | None, str]
+_Rendered = tuple[weakref.ref[Persona], tuple[TaskStatistics, ...] | None]
+"""What a text is made of. The persona is not kept alive: users who are gone would add up."""
 
 
 class Context(Record):
@@ -77,7 +76,8 @@ class ContextBuilder:
         self._snapshot = snapshot
         self._found: dict[Hashable, list[Recalled]] = {}
         self._counted: dict[Hashable, tuple[TaskStatistics, ...]] = {}
-        self._texts: dict[str, _Rendered] = {}
+        self._texts: LastMade[_Rendered, str] = LastMade()
+        self._tasks: LastMade[tuple[Claim, ...], dict[str, frozenset[str]]] = LastMade()
 
     def build(
         self,
@@ -99,20 +99,22 @@ class ContextBuilder:
             before: only episodes strictly before this moment are seen; None sees all.
             vector: the query's embedding, where it is known already.
         """
-        recalled: list[Recalled] = []
+        found: list[Recalled] = []
         policy = persona.policy
-        if vector is None and (policy.recalled or policy.most_claims or persona.alternatives):
+        if vector is None and (_asked_for(policy) or policy.most_claims or persona.alternatives):
             vector = self._embedder.embed([query.text])[0]
         if vector is not None:
             persona = self._suited(persona, query, vector, before)
-        if persona.policy.recalled and vector is not None:
-            recalled = self._remembered(persona, query, vector, before)
-        shown = self._to_the_point(persona, vector)
+        policy = persona.policy
+        if _asked_for(policy) and vector is not None:
+            found = self._remembered(persona, query, vector, before)
+        alike = [one.episode.outcome or "" for one in found[policy.recalled :]]
+        shown = self._to_the_point(persona, query, vector)
         return Context(
             persona_version=persona.version,
-            persona_text=self.text(shown, query, before=before, recalled=recalled),
-            recalled=tuple(recalled),
-            brief=persona.policy.brief,
+            persona_text=self.text(shown, query, before=before, alike=alike),
+            recalled=tuple(found[: policy.recalled]),
+            brief=policy.brief,
             date=(before or datetime.now(UTC)).date().isoformat(),
         )
 
@@ -146,7 +148,7 @@ class ContextBuilder:
         before: datetime | None,
     ) -> list[Recalled]:
         policy = persona.policy
-        what = (policy.recalled, policy.blend, policy.drop_superseded, policy.since)
+        what = (_asked_for(policy), policy.blend, policy.drop_superseded, policy.since)
         key = (persona.user_id, query.text, query.task_name, before, what)
         if key in self._found:
             return self._found[key]
@@ -164,7 +166,8 @@ class ContextBuilder:
     ) -> list[Recalled]:
         user, policy = persona.user_id, persona.policy
         # What overtakes a case is as similar to the query as the case is: look twice as far.
-        reach = 2 * policy.recalled if policy.drop_superseded else policy.recalled
+        most = _asked_for(policy)
+        reach = 2 * most if policy.drop_superseded else most
         found = self._episodes.recall(
             user,
             vector,
@@ -178,7 +181,7 @@ class ContextBuilder:
         if policy.drop_superseded and found:
             vectors = self._episodes.vectors(user, [one.episode.id for one in found])
             found = current(found, vectors)
-        return found[: policy.recalled]
+        return found[:most]
 
     def text(
         self,
@@ -186,37 +189,36 @@ class ContextBuilder:
         query: Query,
         *,
         before: datetime | None = None,
-        recalled: Sequence[Recalled] = (),
+        alike: Sequence[str] = (),
     ) -> str:
         """Render the persona with the statistics of the query's task as they stand now.
 
         A persona version holds the statistics of the moment it was made; an answer uses those
-        of its own moment, so that an outcome recorded a second ago already counts. Cases that are
-        recalled are not shown in key words as well.
+        of its own moment, so that an outcome recorded a second ago already counts.
+
+        Args:
+            persona: whose policy says what is shown.
+            query: of the task whose outcomes are counted.
+            before: only episodes strictly before this moment count; None counts all.
+            alike: outcomes of cases like the query, closest first, to be listed with the counts.
         """
         if persona.policy.show_statistics:
             counted = self._statistics(persona, query.task_name, before)
-            if persona.policy.show_sketches and counted:
-                known = self._known(persona, query.task_name, before)
-                if not too_many(known):
-                    made = sketches(known, left_out=[one.episode.id for one in recalled])
-                    counted = (counted[0].model_copy(update={"sketches": made}),)
+            if alike and counted:
+                counted = (counted[0].model_copy(update={"alike": tuple(alike)}),)
             return self._rendered(persona, counted)
         return self._rendered(persona, None)
 
     def _rendered(self, persona: Persona, counted: tuple[TaskStatistics, ...] | None) -> str:
         """Render a persona; most turns of a user show it as the one before did."""
-        held, then, text = self._texts.get(persona.user_id, (_nothing, None, ""))
-        if held() is persona and then == counted:
-            return text
-        shown = persona
-        if counted is not None:
-            shown = persona.model_copy(update={"statistics": counted})
-        text = render(shown, max_tokens=self._persona_tokens)
-        if len(self._texts) >= MOST_TEXTS:
-            self._texts.clear()
-        self._texts[persona.user_id] = weakref.ref(persona), counted, text
-        return text
+
+        def rendered() -> str:
+            shown = persona
+            if counted is not None:
+                shown = persona.model_copy(update={"statistics": counted})
+            return render(shown, max_tokens=self._persona_tokens)
+
+        return self._texts.get(persona.user_id, (weakref.ref(persona), counted), rendered)
 
     def _statistics(
         self, persona: Persona, task: str, before: datetime | None
@@ -238,19 +240,58 @@ class ContextBuilder:
             with_outcome=True,
         )
 
-    def _to_the_point(self, persona: Persona, vector: npt.NDArray[np.float32] | None) -> Persona:
-        """Return the persona with as many claims as its policy has room for; see ``_telling``."""
+    def _to_the_point(
+        self, persona: Persona, query: Query, vector: npt.NDArray[np.float32] | None
+    ) -> Persona:
+        """Return the persona with as many claims as its policy has room for; see ``_telling``.
+
+        For a choice, claims on situations of other tasks are left out, and those that always apply
+        come after the task's own.
+        """
         most = persona.policy.most_claims
-        if most is None or vector is None or len(persona.claims) <= most:
+        if most is None or vector is None or not persona.claims:
             return persona
-        near = self._embedder.embed([claim.statement for claim in persona.claims]) @ vector
-        kept = _telling(persona.claims, near, most)
-        claims = [one for n, one in enumerate(persona.claims) if n in kept or one.pinned]
+        elsewhere = self._of_other_tasks(persona, query) if query.options else frozenset[str]()
+        fitting = [
+            one for one in persona.claims if one.pinned or not one.scope or one.id not in elsewhere
+        ]
+        own = [one for one in fitting if one.id not in elsewhere]
+        near = {
+            one.id: float(closeness)
+            for one, closeness in zip(fitting, self._near(fitting, vector), strict=True)
+        }
+        kept = _telling(own, [near[one.id] for one in own], most)
+        others = [one for one in fitting if one.id in elsewhere]
+        kept |= _telling(others, [near[one.id] for one in others], most - len(kept))
+        claims = [one for one in fitting if one.id in kept or one.pinned]
         return persona.model_copy(update={"claims": tuple(claims)})
 
+    def _near(
+        self, claims: Sequence[Claim], vector: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        if not claims:
+            return np.zeros(0, dtype=np.float32)
+        return self._embedder.embed([claim.statement for claim in claims]) @ vector
 
-def _telling(claims: Sequence[Claim], near: npt.NDArray[np.float32], most: int) -> set[int]:
-    """Return the places of the claims to show where there is room for few.
+    def _of_other_tasks(self, persona: Persona, query: Query) -> frozenset[str]:
+        """Return the ids of the claims of which all known cases are of other tasks."""
+
+        def tasks() -> dict[str, frozenset[str]]:
+            names = dict.fromkeys(name for one in persona.claims for name in one.evidence)
+            known = self._episodes.get(persona.user_id, list(names))
+            task = {episode.id: episode.query.task_name for episode in known}
+            return {
+                one.id: frozenset(task[name] for name in one.evidence if name in task)
+                for one in persona.claims
+                if one.origin != "user"
+            }
+
+        found = self._tasks.get(persona.user_id, persona.claims, tasks)
+        return frozenset(id_ for id_, own in found.items() if own and query.task_name not in own)
+
+
+def _telling(claims: Sequence[Claim], near: Sequence[float], most: int) -> set[str]:
+    """Return the ids of the claims to show where there is room for few.
 
     A claim that always applies is near to no query, and so is one whose scope takes knowledge to
     see ("when the film is made from a novel"). One of each kind, that with the most evidence, is
@@ -265,18 +306,20 @@ def _telling(claims: Sequence[Claim], near: npt.NDArray[np.float32], most: int) 
 
     def rank(place: int) -> tuple[int, int]:
         claim = claims[place]
-        return len(claim.evidence), claim.helpful - claim.harmful
+        return len(claim.evidence) - len(claim.contrary), claim.helpful - claim.harmful
 
     standing = [max(kind, key=rank) for kind in (scoped, always) if kind]
-    nearest = np.argsort(-near, kind="stable").tolist()
-    return set(list(dict.fromkeys([*standing[: most - 1], *nearest]))[:most])
+    nearest = np.argsort(-np.asarray(near), kind="stable").tolist()
+    chosen = list(dict.fromkeys([*standing[: max(0, most - 1)], *nearest]))[: max(0, most)]
+    return {claims[place].id for place in chosen}
+
+
+def _asked_for(policy: ContextPolicy) -> int:
+    """Return how many cases like the query a policy asks for, in full or by outcome."""
+    return policy.recalled + policy.listed
 
 
 def _current_taste(policy: ContextPolicy, before: datetime | None) -> datetime | None:
     """Return since when cases are of the taste that a question asks about; None: all are."""
     since = policy.since
     return None if since is None or (before is not None and before <= since) else since
-
-
-def _nothing() -> None:
-    """Stand in for the persona of a user of whom no text is kept."""

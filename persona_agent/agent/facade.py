@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,29 +13,26 @@ from pydantic import ValidationError
 
 from persona_agent.agent.answer import Answer, answer
 from persona_agent.agent.chat import Chat, ChatTurn
-from persona_agent.agent.clarify import Doubts, Question, ask_user, reply_as_fact
+from persona_agent.agent.chat.tools import ToolFunction
+from persona_agent.agent.clarify import Doubts, Question, ask_user
 from persona_agent.agent.context import Context, ContextBuilder
-from persona_agent.agent.inputs import explain, valid_user
-from persona_agent.agent.learning_calls import LearningCalls
+from persona_agent.agent.inputs import checked_query, explain, valid_user
 from persona_agent.agent.memory_calls import MemoryCalls
 from persona_agent.agent.persona_calls import PersonaCalls, no_persona
-from persona_agent.agent.secrets import clean, without_secrets
+from persona_agent.agent.recording_calls import RecordingCalls
 from persona_agent.agent.simulate import Simulator
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
-from persona_agent.agent.tools import ToolFunction
 from persona_agent.agent.traces import forget_traces
 from persona_agent.errors import InputError
 from persona_agent.llm import create_model
 from persona_agent.memory import Memory, open_memory
-from persona_agent.memory.facts import Learned
 from persona_agent.memory.forgetting import Steps
 from persona_agent.memory.items import forget_items
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer
 from persona_agent.optimizer.asking import Asked
 from persona_agent.protocols import LanguageModel, Tool
-from persona_agent.schema import Episode, Feedback, Query, Recalled
+from persona_agent.schema import Episode, Query, Recalled
 from persona_agent.schema.base import Record
-from persona_agent.schema.episode import JsonScalar
 from persona_agent.settings import Settings
 
 
@@ -58,7 +54,7 @@ class Decision(Record):
     question: str = ""
 
 
-class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
+class PersonaAgent(PersonaCalls, MemoryCalls, RecordingCalls):
     """An assistant that becomes its user's own.
 
     Every method that waits is async and has a blocking twin with the suffix ``_sync``. One agent
@@ -120,117 +116,6 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
         memory.resume_forgetting(agent._other_places())
         return agent
 
-    # --- recording ----------------------------------------------------------------------------
-
-    async def record(
-        self,
-        user: str,
-        query: str,
-        outcome: str | None = None,
-        *,
-        options: Sequence[str] = (),
-        task: str = "",
-        response: str | None = None,
-        at: datetime | None = None,
-        id: str | None = None,
-        metadata: dict[str, JsonScalar] | None = None,
-    ) -> str:
-        """Store one interaction and return its episode id. It is durable when this returns.
-
-        Args:
-            user: whose interaction it is.
-            query: what was asked.
-            outcome: what the user really chose or wrote; leave out while it is unknown.
-            options: the possible answers, if there were any; the outcome must be one of them.
-            task: name of the recurring job, so that counts of different jobs stay apart.
-            response: what an assistant answered.
-            at: when; aware of its time zone. Default: now.
-            id: your id of the interaction. Recording it again is a retry that changes nothing.
-            metadata: anything else, as flat values.
-
-        Raises:
-            InputError: a value is not valid; nothing was stored.
-            StoreError: nothing was stored.
-        """
-        given: dict[str, Any] = {"id": id, "at": at, "metadata": metadata}
-        fields = {name: value for name, value in given.items() if value is not None}
-        asked = _query(query, options, task)
-        try:
-            episode = Episode(
-                user_id=user, query=asked, outcome=outcome, response=response, **fields
-            )
-        except ValidationError as error:
-            raise InputError(explain(error)) from None
-        await self.record_episodes([episode])
-        await self._remember_reply(episode)
-        if outcome is not None:
-            await self._learned_something(user)
-        elif not options:
-            await self.heard(user, query)
-        return episode.id
-
-    async def record_episodes(self, episodes: Sequence[Episode]) -> int:
-        """Store many interactions, all or nothing; return how many were new."""
-
-        def store() -> int:
-            kept = episodes if self.settings.keep_secrets else [clean(one) for one in episodes]
-            vectors = self.memory.embedder.embed([episode.query.text for episode in kept])
-            return len(self.memory.episodes.add(kept, vectors))
-
-        return await asyncio.to_thread(store) if episodes else 0
-
-    async def feedback(
-        self,
-        episode_id: str,
-        *,
-        user: str,
-        outcome: str | None = None,
-        thumb: int | None = None,
-        comment: str = "",
-    ) -> Episode:
-        """Attach what the user really wanted, a thumb (-1 or 1) or a comment to an episode.
-
-        For a decision that came with a question, the outcome or the comment is the reply: it is
-        kept as what the user stated.
-
-        Raises:
-            InputError: no feedback given, or the outcome is not one of the options.
-            NotFoundError: this user has no such episode.
-        """
-        if outcome is None and thumb is None and not comment:
-            raise InputError("feedback needs an outcome, a thumb (-1 or 1) or a comment")
-        try:
-            said = Feedback.model_validate({"thumb": thumb, "comment": comment})
-        except ValidationError as error:
-            raise InputError(explain(error)) from None
-        if not self.settings.keep_secrets:
-            said = said.model_copy(update={"comment": without_secrets(said.comment)})
-            outcome = None if outcome is None else without_secrets(outcome)
-        told = await asyncio.to_thread(
-            self.memory.episodes.set_outcome,
-            user,
-            episode_id,
-            outcome=outcome,
-            feedback=said if thumb is not None or comment else None,
-        )
-        await self._remember_reply(told)
-        await self._learned_something(user)
-        return told
-
-    async def _remember_reply(self, episode: Episode) -> None:
-        """Keep the user's reply to a question as a stated fact, in place of earlier replies."""
-        fact = reply_as_fact(episode if self.settings.keep_secrets else clean(episode))
-        if fact is None:
-            return
-        facts = self.memory.facts
-
-        def keep() -> None:
-            earlier = facts.for_episode(episode.user_id, episode.id)
-            replies = (one.id for one in earlier if one.stated and one.sources == fact.sources)
-            facts.learn(episode.user_id, [Learned(fact=fact, supersedes=tuple(replies))], [])
-
-        await asyncio.to_thread(keep)
-
     # --- acting -------------------------------------------------------------------------------
 
     async def decide(
@@ -261,7 +146,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
             InputError: fewer than two options, or a value is not valid.
             ModelError: the model gave no usable answer.
         """
-        asked = _query(query, options, task)
+        asked = checked_query(query, options, task)
         if len(asked.options) < 2:
             raise InputError(f"decide needs at least two options, got {len(asked.options)}")
         try:
@@ -379,9 +264,6 @@ class PersonaAgent(PersonaCalls, MemoryCalls, LearningCalls):
     ) -> None:
         await self.aclose()
 
-    record_sync = blocking(record)
-    record_episodes_sync = blocking(record_episodes)
-    feedback_sync = blocking(feedback)
     decide_sync = blocking(decide)
     chat_sync = blocking(chat)
     stream_sync = blocking_iterator(stream)
@@ -400,14 +282,3 @@ def _optimizer_config(settings: Settings) -> OptimizerConfig:
         contradiction_draws=settings.contradiction_draws,
         simulated=settings.simulated,
     )
-
-
-def _query(text: str, options: Sequence[str], task: str) -> Query:
-    if not isinstance(options, (list, tuple)):
-        raise InputError(f"options must be a list of texts, got {type(options).__name__}")
-    if isinstance(text, str) and not text.strip():
-        raise InputError("query text: is blank")
-    try:
-        return Query(text=text, options=tuple(options), task=task)
-    except ValidationError as error:
-        raise InputError(explain(error)) from None

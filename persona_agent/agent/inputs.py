@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import TypeAdapter, ValidationError
 
 from persona_agent.errors import InputError
+from persona_agent.schema import Query
 from persona_agent.schema.episode import UserId
 
 _USER_ID: TypeAdapter[str] = TypeAdapter(UserId)
@@ -16,6 +19,18 @@ def valid_user(user: str) -> str:
         return _USER_ID.validate_python(user)
     except ValidationError as error:
         raise InputError(f"user: {explain(error)}") from None
+
+
+def checked_query(text: str, options: Sequence[str], task: str) -> Query:
+    """Return a query. Raises InputError for one that cannot be stored."""
+    if not isinstance(options, (list, tuple)):
+        raise InputError(f"options must be a list of texts, got {type(options).__name__}")
+    if isinstance(text, str) and not text.strip():
+        raise InputError("query text: is blank")
+    try:
+        return Query(text=text, options=tuple(options), task=task)
+    except ValidationError as error:
+        raise InputError(explain(error)) from None
 
 
 def explain(error: ValidationError) -> str:

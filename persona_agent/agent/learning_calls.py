@@ -27,7 +27,7 @@ from persona_agent.memory import Memory
 from persona_agent.memory.distil import distil
 from persona_agent.memory.uncut import uncut
 from persona_agent.optimizer import PersonaOptimizer
-from persona_agent.optimizer.journal import journal_path
+from persona_agent.optimizer.journal import journal_path, mark_booked, unbooked
 from persona_agent.optimizer.optimizer import spent
 from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import LanguageModel
@@ -99,8 +99,11 @@ class LearningCalls:
         """Return what lets one run of a user in at a time, and tells whether it had to wait."""
         return alone(self._run_file(user))
 
+    def _journal(self, user: str) -> Path:
+        return journal_path(self.settings.data_dir / "journal", user)
+
     def _run_file(self, user: str) -> Path:
-        return journal_path(self.settings.data_dir / "journal", user).with_suffix(".lock")
+        return self._journal(user).with_suffix(".lock")
 
     def _forget_runs(self, user: str) -> None:
         """Remove what killed runs of a user left: paid answers, and the file that they held."""
@@ -115,6 +118,7 @@ class LearningCalls:
 
     async def _optimize(self, user: str) -> Revision:
         history = await asyncio.to_thread(self.memory.episodes.timeline, user, with_outcome=True)
+        await uncut(self._count_killed, user)
         with limit(**await asyncio.to_thread(self._left_today, user)) as run:
             recorded = Usage()
             try:
@@ -140,7 +144,10 @@ class LearningCalls:
                 "a chat: record some first"
             )
         with self.model.account(user_id=user, purpose="optimize"):
-            return await self._optimizer.optimize(user, history, facts=facts)
+            try:
+                return await self._optimizer.optimize(user, history, facts=facts)
+            except NotFoundError as error:
+                raise ConflictError(f"{error}: it was deleted meanwhile; run it again") from error
 
     async def optimize_all(
         self, users: Sequence[str] | None = None, *, at_once: int = USERS_AT_ONCE
@@ -291,9 +298,23 @@ class LearningCalls:
 
     def _count_today(self, user: str, used: Usage) -> None:
         """Note what a run used that no revision holds: distilling, and all where it ended early."""
+        self._count(user, used, datetime.now(UTC))
+
+    def _count_killed(self, user: str) -> None:
+        """Note what a run used that was killed before it could do so itself, as far as is known.
+
+        That is what came back; a call that was under way has left no trace.
+        """
+        used, at = unbooked(self._journal(user))
+        if at is not None:
+            self._count(user, used, at)
+
+    def _count(self, user: str, used: Usage, at: datetime) -> None:
         if used.calls:
-            now = datetime.now(UTC)
-            self.memory.personas.add_expense(user, now, used, drop_before=now - DAY)
+            yesterday = datetime.now(UTC) - DAY
+            self.memory.personas.add_expense(user, at, used, drop_before=yesterday)
+        # Afterwards: killed in between, it counts twice rather than not at all.
+        mark_booked(self._journal(user))
 
     def _left_today(self, user: str) -> Limits:
         """Return what the user's optimizations may still use of their day."""

@@ -17,18 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.batches import WORKERS, Batches
-from persona_agent.agent.chat_prompt import memory_line
-from persona_agent.agent.context import MOST_TEXTS, ContextBuilder
+from persona_agent.agent.chat.prompt import memory_line
+from persona_agent.agent.chat.turn import TASK
+from persona_agent.agent.context import ContextBuilder
 from persona_agent.agent.facade import PersonaAgent
 from persona_agent.agent.inputs import valid_user
+from persona_agent.agent.last_made import LastMade
 from persona_agent.agent.persona_calls import no_persona
 from persona_agent.agent.recorder import Recorder
-from persona_agent.agent.turn import TASK
+from persona_agent.llm.wire import content_text
 from persona_agent.persona.render import claims_shown
 from persona_agent.prompts import PromptInputs, TypedPrompt
 from persona_agent.prompts.parts import NOTHING
 from persona_agent.protocols import ChatReply
 from persona_agent.schema import Episode, Persona, Query, Recalled, new_id
+from persona_agent.schema.episode import clean
 
 Message = dict[str, Any]
 """One message of OpenAI's chat API."""
@@ -48,16 +51,18 @@ Threads do not make it faster (they share one interpreter, and keep it from the 
 
 
 class ProxyInputs(PromptInputs):
-    """The rendered persona, and what was recalled, one line each, oldest first."""
+    """The rendered persona, what was recalled, one line each, oldest first, and the day."""
 
     persona: str = ""
     memories: tuple[str, ...] = ()
+    today: str = ""
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
             "persona": self.persona or NOTHING,
             "memories": "\n".join(self.memories) or NOTHING,
+            "today": self.today or "not known",
         }
 
 
@@ -104,7 +109,7 @@ class Proxy:
             agent.memory.embedder,
             persona_tokens=agent.settings.persona_tokens,
         )
-        self._claims_shown: dict[str, tuple[str, str, tuple[str, ...]]] = {}
+        self._claims_shown: LastMade[tuple[str, str], tuple[str, ...]] = LastMade()
         self._recorder = Recorder(agent)
         # Of its own, so that turn after turn meets the same thread with what it needs at hand.
         self._threads = ThreadPoolExecutor(WORKERS, "prepare")
@@ -142,13 +147,14 @@ class Proxy:
         Returns whether there was one: a turn without text on either side (a call of a tool, an
         image alone) leaves no episode.
         """
-        if not turn.text or not answer.strip():
+        said = clean(answer[:LONGEST_MEMORY])
+        if not turn.text or not said.strip():
             return False
         episode = Episode(
             id=turn.episode_id,
             user_id=turn.user,
             query=Query(text=turn.text, task=TASK),
-            response=answer[:LONGEST_MEMORY],
+            response=said,
             at=turn.at,
             metadata={"thread": turn.thread} if turn.thread else {},
         )
@@ -191,7 +197,8 @@ class Proxy:
             shown = self._contexts.text(persona, query)
         told = sorted(recalled, key=lambda one: one.episode.at)
         lines = tuple(memory_line(one.episode) for one in told)
-        system, _ = PROXY.render(ProxyInputs(persona=shown, memories=lines))
+        today = datetime.now(UTC).date().isoformat()
+        system, _ = PROXY.render(ProxyInputs(persona=shown, memories=lines, today=today))
         return ProxyTurn(
             user=asked.user,
             text=asked.text,
@@ -205,14 +212,11 @@ class Proxy:
 
     def _claims(self, persona: Persona, shown: str) -> tuple[str, ...]:
         """Return the ids of the claims in a text; most turns of a user show those of the last."""
-        version, text, ids = self._claims_shown.get(persona.user_id, ("", "", ()))
-        if (version, text) == (persona.version, shown):
-            return ids
-        ids = tuple(one.id for one in claims_shown(persona.claims, shown))
-        if len(self._claims_shown) >= MOST_TEXTS:
-            self._claims_shown.clear()
-        self._claims_shown[persona.user_id] = persona.version, shown, ids
-        return ids
+
+        def found() -> tuple[str, ...]:
+            return tuple(one.id for one in claims_shown(persona.claims, shown))
+
+        return self._claims_shown.get(persona.user_id, (persona.version, shown), found)
 
     def _memories(
         self,
@@ -262,17 +266,9 @@ def _appended(content: Any, section: str) -> Any:
 def _answered(messages: Sequence[Message]) -> str:
     """Return the text of the last message of the user, as it is remembered; "" without one."""
     last = next((m for m in reversed(messages) if m.get("role") == "user"), None)
-    text = _text(last) if last is not None else ""
-    if not text.strip():
-        return ""
-    cleaned = Query(text=text).text
-    return cleaned if cleaned.strip() else ""
+    text = clean(_text(last)) if last is not None else ""
+    return text if text.strip() else ""
 
 
 def _text(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, str):
-        return content[:LONGEST_MEMORY]
-    parts = content if isinstance(content, list) else ()
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))[:LONGEST_MEMORY]
+    return content_text(message.get("content"))[:LONGEST_MEMORY]

@@ -43,7 +43,6 @@ _SWITCHES = {
     "show_claims": "claims",
     "show_statistics": "outcome counts",
     "show_demonstrations": "examples",
-    "show_sketches": "past cases in key words",
 }
 
 
@@ -181,6 +180,8 @@ def _policy(before: ContextPolicy | None, after: ContextPolicy | None) -> Iterat
         return
     if before.recalled != after.recalled:
         yield _text(f"~ episodes recalled: {before.recalled} -> {after.recalled}", "yellow")
+    if before.listed != after.listed:
+        yield _text(f"~ more told by outcome: {before.listed} -> {after.listed}", "yellow")
     if before.blend != after.blend:
         yield _text("~ the weights of recall", "yellow")
     if before.since != after.since:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from rich.table import Table
 
 from persona_agent.bench.memory_results import Fill, Latency, MemoryBenchmark
+from persona_agent.persona.plural import counted
 
 
 def memory_table(result: MemoryBenchmark) -> Table:
     """Return one row for each figure, beside NumPy and plain Chroma as ratios."""
     plain = result.plain_chroma
-    size = f", {plain.episodes:,} episodes" if plain else ""
+    size = f", {counted(plain.episodes, 'episode')}" if plain else ""
     table = Table(
-        title=f"{result.store}: {result.users * result.per_user:,} episodes of {result.users:,} "
-        f"users, {result.dimension} dimensions, {result.cpus} processors"
+        title=f"{result.store}: {counted(result.users * result.per_user, 'episode')} of "
+        f"{counted(result.users, 'user')}, {result.dimension} dimensions, {result.cpus} processors"
     )
     table.add_column("")
     for name in ("p50 ms", "p95 ms", "p99 ms"):

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from pydantic import Field
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.bench.serve_client import Connection, Sent
+from persona_agent.bench.serve_openai import OpenAIConnection, openai_client
 from persona_agent.errors import StoreUnavailableError
 from persona_agent.schema import Episode, Query
 from persona_agent.schema.base import Record
@@ -49,7 +50,8 @@ class Plan(Record):
     ``rate``, so many turns a second fall due, whether or not earlier ones are over: the time of a
     turn is counted from when it was due, so that a server that falls behind cannot hide it. With
     neither, each connection sends its next turn at once, so that as many are under way as there
-    are connections, and their time is that number divided by the turns a second.
+    are connections, and their time is that number divided by the turns a second. With ``openai``
+    they are tasks of one app that shares a client of OpenAI's: what such an app would notice.
     """
 
     what: str
@@ -58,6 +60,7 @@ class Plan(Record):
     every: float = 0.0
     rate: float = 0.0
     stream: bool = False
+    openai: bool = False
 
 
 class Load(Record):
@@ -155,7 +158,7 @@ def run_bench(folder: Path, *, embedder: str, turns: int, progress: Progress) ->
     )
 
 
-def fill(folder: Path, embedder: str) -> float:
+def fill(folder: Path, embedder: str, *, episodes: int = EPISODES) -> float:
     """Give every user a history and claims; return the median time to embed a query, in ms."""
     with PersonaAgent.open(folder, embedder=embedder) as agent:
         start = datetime(2026, 1, 1, tzinfo=UTC)
@@ -169,7 +172,7 @@ def fill(folder: Path, embedder: str) -> float:
                         outcome=f"choice {number % 5}",
                         at=start + timedelta(hours=number),
                     )
-                    for number in range(EPISODES)
+                    for number in range(episodes)
                 ]
             )
             for number in range(CLAIMS):
@@ -214,17 +217,18 @@ async def send(
     rate: float = 0.0,
     key: Callable[[dict[str, Any]], str] = lambda body: "",
     tell: Callable[[Sent, dict[str, Any]], None] = lambda sent, body: None,
+    connect: Callable[[str], Connection | OpenAIConnection] = Connection,
 ) -> list[Sent]:
     """Send turns over so many connections; return what came, in the order in which it was over.
 
     ``every`` and ``rate`` are those of a :class:`Plan`. ``key`` names a turn, ``tell`` is told of
-    each that is over.
+    each that is over, ``connect`` opens a connection to the base.
     """
     waiting, sent = enumerate(bodies), list[Sent]()
     start = time.perf_counter()
 
     async def work(number: int) -> None:
-        connection = Connection(base)
+        connection = connect(base)
         due = start + every * number / concurrency
         for place, body in waiting:
             if rate:
@@ -256,6 +260,7 @@ async def _measure(
         Plan(what=offered, concurrency=32, turns=turns, rate=OFFERED),
         Plan(what="32 at once, without a pause", concurrency=32, turns=turns),
         Plan(what="64 at once, without a pause", concurrency=64, turns=turns),
+        Plan(what="32 tasks of an app, OpenAI's client", concurrency=32, turns=turns, openai=True),
         Plan(what="streamed, one after the other", concurrency=1, turns=few, stream=True),
         Plan(what=f"streamed, {three}", concurrency=32, turns=turns, every=1 / 3, stream=True),
     )
@@ -270,11 +275,17 @@ async def _measure(
 async def _compared(plan: Plan, direct: str, through: str, pid: int) -> Comparison:
     bodies, loads = [body_of(n, stream=plan.stream) for n in range(plan.turns)], []
     for base in (direct, through):
-        used, begin = processor_seconds(pid), time.perf_counter()
-        sent = await send(
-            base, bodies, concurrency=plan.concurrency, every=plan.every, rate=plan.rate
-        )
-        loads.append(Load.of(sent, time.perf_counter() - begin))
+        async with openai_client() if plan.openai else nullcontext(Connection) as connect:
+            used, begin = processor_seconds(pid), time.perf_counter()
+            sent = await send(
+                base,
+                bodies,
+                concurrency=plan.concurrency,
+                every=plan.every,
+                rate=plan.rate,
+                connect=connect,
+            )
+            loads.append(Load.of(sent, time.perf_counter() - begin))
     return Comparison(
         what=plan.what,
         concurrency=plan.concurrency,

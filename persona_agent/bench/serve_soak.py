@@ -3,6 +3,9 @@
 Each turn carries a mark of its own, made of user and number. Afterwards the memory of every user is
 exported and compared with what was acknowledged; the upstream itself watches that no prompt holds
 the mark of another user.
+
+A server that has run for long has full caches: users who bring a past fill them with their first
+turns, and resident memory that grows from then on would be a leak.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from persona_agent.bench.serve import (
     USERS,
     Progress,
     body_of,
+    fill,
     send,
     served,
     upstream,
@@ -41,13 +45,15 @@ _CACHED = re.compile(r"^persona_agent_\w+_cache_bytes (\S+)$", re.MULTILINE)
 class SoakReport(Record):
     """What a soak found; all but the first four counts should be 0.
 
-    ``improper``: failures that were no error in OpenAI's shape. ``memory_mib`` is, after so many
-    turns, the server's resident memory and what of it its bounded caches take: both grow with
-    what is stored until the caches are full. ``retried_mib`` is the resident memory while the first
-    turns are sent once more, as retries, so that nothing new is stored; that must be flat.
+    ``improper``: failures that were no error in OpenAI's shape. ``past``: episodes of each user
+    before the first turn. ``memory_mib`` is, after so many turns, the server's resident memory and
+    what of it its bounded caches take: both grow with what is stored until the caches are full.
+    ``retried_mib`` is the resident memory while the first turns are sent once more, as retries, so
+    that nothing new is stored; that must be flat.
     """
 
     turns: int
+    past: int = 0
     acknowledged: int
     failures: dict[str, int]
     seconds: float
@@ -79,8 +85,19 @@ class SoakReport(Record):
         return self.memory_mib[-1][1] / half - 1 if half else 0.0
 
 
-def run_soak(folder: Path, *, turns: int, seed: int, progress: Progress) -> SoakReport:
-    """Send turns at concurrency 64, a fifth of which meet a fault, half of them streamed."""
+def run_soak(folder: Path, *, turns: int, past: int, seed: int, progress: Progress) -> SoakReport:
+    """Send turns at concurrency 64, a fifth of which meet a fault, half of them streamed.
+
+    Args:
+        folder: where the data of the soak are kept; empty.
+        turns: of all users together.
+        past: episodes that each user has before. Some 350 are more than the caches hold.
+        seed: of the faults.
+        progress: told what is being done.
+    """
+    if past:
+        progress("filling the memory", 0, 1)
+        fill(folder, "hash", episodes=past)
     bodies = [
         body_of(n, stream=n % 2 == 1, text=f"Tell me of mark-{user_id(n)}-{n}-end, please")
         for n in range(turns)
@@ -100,7 +117,8 @@ def run_soak(folder: Path, *, turns: int, seed: int, progress: Progress) -> Soak
         with urlopen(f"{base}/stats") as answer:
             crossed = int(json.load(answer)["crossed"])
         stored = {user: _exported(url, user) for user in map(user_id, range(USERS))}
-    return watch.report(stored, crossed=crossed, seconds=seconds)
+    report = watch.report(stored, crossed=crossed, seconds=seconds)
+    return report.model_copy(update={"past": past})
 
 
 class _Watch:

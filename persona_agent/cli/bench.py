@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from persona_agent.cli import bench_kill, bench_serve
-from persona_agent.cli.options import Subparsers, at_least
+from persona_agent.cli.options import Subparsers, at_least, results_option
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -53,7 +53,7 @@ def _add_memory(actions: Subparsers) -> None:
     memory.add_argument(
         "--dir", metavar="DIR", type=Path, help="where to put the data meanwhile (default: /tmp)"
     )
-    memory.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    results_option(memory)
     memory.add_argument("--no-progress", action="store_true", help="show no progress")
     memory.set_defaults(run=_memory)
 
@@ -75,7 +75,5 @@ def _memory(arguments: Namespace) -> int:
             folder=arguments.dir,
         )
     output.show(memory_table(result), *memory_lines(result))
-    if arguments.json:
-        arguments.json.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        output.note(f"results written to {arguments.json}")
+    output.save(result, arguments.json)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from persona_agent.cli.options import Subparsers, at_least
+from persona_agent.cli.options import Subparsers, at_least, results_option
 
 
 def add_parser(actions: Subparsers) -> None:
@@ -21,7 +21,7 @@ def add_parser(actions: Subparsers) -> None:
         "--store", choices=("sqlite", "chroma"), default="sqlite", help="default: sqlite"
     )
     kill.add_argument("--seed", metavar="S", type=int, default=0, help="default: 0")
-    kill.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    results_option(kill)
     kill.add_argument("--no-progress", action="store_true", help="show no progress")
     kill.set_defaults(run=run)
 
@@ -48,7 +48,5 @@ def run(arguments: Namespace) -> int:
         f"lost {report.lost}, duplicated {report.duplicated}, visible to others "
         f"{report.foreign}, half done {report.half_done}",
     )
-    if arguments.json:
-        arguments.json.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        output.note(f"results written to {arguments.json}")
+    output.save(report, arguments.json)
     return 0 if report.clean else 1

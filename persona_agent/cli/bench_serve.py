@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from persona_agent.cli.options import Subparsers, at_least
+from persona_agent.cli.options import Subparsers, at_least, results_option
 
 if TYPE_CHECKING:
     from persona_agent.bench.serve import ServeReport
@@ -32,10 +32,14 @@ def add_parser(benches: Subparsers) -> None:
         help="turns of the soak; 0: none (default: 2000)",
     )  # fmt: skip
     parser.add_argument(
+        "--past", metavar="N", type=at_least(0), default=0,
+        help="episodes of each of the 64 users before the soak; 400 are more than the caches hold",
+    )  # fmt: skip
+    parser.add_argument(
         "--embedder", metavar="NAME", default=DEFAULT_EMBEDDER, help="'hash' needs no model"
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the faults")
-    parser.add_argument("--json", action="store_true", help="write JSON to standard output")
+    results_option(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress")
     parser.set_defaults(run=run)
 
@@ -49,7 +53,7 @@ def run(arguments: Namespace) -> int:
     from persona_agent.bench.serve_soak import run_soak
     from persona_agent.cli.output import Output
 
-    output = Output(arguments)
+    output = Output(Namespace(no_progress=arguments.no_progress))
     soak: SoakReport | None = None
     with output.steps() as progress, tempfile.TemporaryDirectory() as folder:
         report = run_bench(
@@ -62,15 +66,14 @@ def run(arguments: Namespace) -> int:
             soak = run_soak(
                 Path(folder, "soak"),
                 turns=arguments.soak,
+                past=arguments.past,
                 seed=arguments.seed,
                 progress=progress,
             )
-    if output.json:
-        output.data({"latency": report, "soak": soak})
-    else:
-        _show(report, output)
-        if soak is not None:
-            _show_soak(soak, output)
+    _show(report, output)
+    if soak is not None:
+        _show_soak(soak, output)
+    output.save({"latency": report, "soak": soak}, arguments.json)
     return 0 if soak is None or soak.clean else 1
 
 
@@ -109,8 +112,8 @@ def _show_soak(soak: SoakReport, output: Output) -> None:
     samples = (f"{mib:.0f} ({held:.0f}) {turns:,}" for turns, mib, held in soak.memory_mib)
     again = " ".join(f"{mib:.1f}" for mib in soak.retried_mib)
     output.show(
-        f"Soak: {soak.turns} turns in {soak.seconds:.0f} s, {soak.acknowledged} acknowledged; "
-        f"failures: {failures or 'none'}",
+        f"Soak, {soak.past} episodes a user before it: {soak.turns} turns in "
+        f"{soak.seconds:.0f} s, {soak.acknowledged} acknowledged; failures: {failures or 'none'}",
         f"  lost {soak.lost}, duplicated {soak.duplicated}, foreign {soak.foreign}, prompts with "
         f"another user's text {soak.crossed_prompts}, improper errors {soak.improper}, stored but "
         f"not acknowledged {soak.stored_unacknowledged}",

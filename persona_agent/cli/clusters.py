@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import Subparsers, at_least, common_options, out_file, results_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,11 +38,11 @@ def add_parser(commands: Subparsers) -> None:
         help="a data directory, or a file for evaluation (default: the demo users)",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, default=OUT, help=f"the page (default: {OUT})"
+        "--out", metavar="FILE", type=out_file, default=OUT, help=f"the page (default: {OUT})"
     )
-    parser.add_argument("--png", metavar="FILE", type=Path, help="also a picture")
+    parser.add_argument("--png", metavar="FILE", type=out_file, help="also a picture")
     parser.add_argument("--dark", action="store_true", help="the picture on dark ground")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write all figures to this file")
+    results_option(parser, "all figures")
     parser.add_argument(
         "--by",
         choices=("claims", "behaviour"),
@@ -93,15 +93,11 @@ def run(arguments: Namespace) -> int:
     """Build the atlas, judge it, write what was asked for."""
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
-    from persona_agent.errors import InputError
     from persona_agent.evals.atlas import Learner
     from persona_agent.llm import create_model
     from persona_agent.memory import create_embedder
 
     output = Output(arguments)
-    for file in _files(arguments):
-        if not file.absolute().parent.is_dir():
-            raise InputError(f"there is no folder for {str(file)!r}: name another file")
     settings = load_settings(arguments).with_default_cache()
     embedder = create_embedder(settings)
     model = create_model(settings, embedder)
@@ -277,24 +273,21 @@ def _row(one: Finding) -> list[str]:
 def _write(arguments: Namespace, atlas: Atlas, verdict: Verdict | None, output: Output) -> None:
     import json
 
-    from persona_agent.errors import InputError
     from persona_agent.evals.atlas.page import render_page
     from persona_agent.evals.atlas.picture import save_picture
+    from persona_agent.evals.scores.results import write_text
 
-    try:
-        with output.progress("drawing"):
-            arguments.out.write_text(render_page(atlas, verdict), encoding="utf-8")
-            if arguments.png:
-                headline = verdict.words[0] if verdict else ""
-                save_picture(atlas, arguments.png, headline=headline, dark=arguments.dark)
-            if arguments.json:
-                whole = {
-                    "atlas": atlas.model_dump(mode="json"),
-                    "verdict": verdict.model_dump(mode="json") if verdict else None,
-                }
-                arguments.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}; name another file") from None
+    with output.progress("drawing"):
+        write_text(arguments.out, render_page(atlas, verdict))
+        if arguments.json:
+            whole = {
+                "atlas": atlas.model_dump(mode="json"),
+                "verdict": verdict.model_dump(mode="json") if verdict else None,
+            }
+            write_text(arguments.json, json.dumps(whole, indent=2) + "\n")
+        if arguments.png:
+            headline = verdict.words[0] if verdict else ""
+            save_picture(atlas, arguments.png, headline=headline, dark=arguments.dark)
     output.note(f"written: {', '.join(str(file) for file in _files(arguments))}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from persona_agent.cli import eval_preferences, eval_report
 from persona_agent.cli.eval_output import finish
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import Subparsers, at_least, common_options, names, results_option
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -29,14 +29,14 @@ def add_parser(commands: Subparsers) -> None:
     )
     lamp.add_argument("--data", metavar="FILE", type=Path, required=True)
     lamp.add_argument("--task", metavar="NAME", default="auto", help="default: told from the data")
-    lamp.add_argument("--arms", metavar="A,B", help="comma-separated (default: all)")
+    lamp.add_argument("--arms", metavar="A,B", type=names, help="comma-separated (default: all)")
     lamp.add_argument(
         "--ablations", action="store_true", help="also persona+alignment without each of its parts"
     )
     lamp.add_argument("--users", metavar="N", type=at_least(1), help="default: all")
     lamp.add_argument("--queries", metavar="N", type=at_least(1), help="for each user")
     lamp.add_argument("--seed", metavar="S", type=int, default=0, help="default: 0")
-    lamp.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    results_option(lamp)
     lamp.set_defaults(run=_lamp)
 
     rescore = actions.add_parser(
@@ -45,7 +45,7 @@ def add_parser(commands: Subparsers) -> None:
         help="score the records of a results file again, without a model",
     )
     rescore.add_argument("file", metavar="FILE", type=Path)
-    rescore.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    results_option(rescore)
     rescore.set_defaults(run=_rescore)
 
     eval_preferences.add_parsers(actions)
@@ -55,7 +55,7 @@ def add_parser(commands: Subparsers) -> None:
 def _lamp(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
-    from persona_agent.evals.lamp_run import evaluate_file
+    from persona_agent.evals.evaluation import evaluate_file
 
     output = Output(arguments)
     settings = load_settings(arguments).with_default_cache()
@@ -64,7 +64,7 @@ def _lamp(arguments: Namespace) -> int:
             arguments.data,
             settings,
             task=arguments.task,
-            arms=None if arguments.arms is None else arguments.arms.split(","),
+            arms=arguments.arms,
             ablations=arguments.ablations,
             users=arguments.users,
             queries=arguments.queries,

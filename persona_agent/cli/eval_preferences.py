@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persona_agent.cli.eval_output import finish
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import Subparsers, at_least, common_options, names, results_option
 
 if TYPE_CHECKING:
     from persona_agent.evals.pahf.dataset import DomainName
@@ -40,7 +40,9 @@ def add_parsers(actions: Subparsers) -> None:
         "Ask the questions of PrefEval as choices among four options, some turns of other topics "
         "after the preference was stated.",
     )
-    prefeval.add_argument("--topics", metavar="A,B", help="comma-separated (default: all)")
+    prefeval.add_argument(
+        "--topics", metavar="A,B", type=names, help="comma-separated (default: all)"
+    )
     prefeval.add_argument(
         "--turns", metavar="N", type=at_least(0), default=100, help="turns between; default: 100"
     )
@@ -59,14 +61,12 @@ def _parser(actions: Subparsers, name: str, summary: str, description: str) -> A
         name, parents=[common_options(json=False)], help=summary, description=description
     )
     parser.add_argument("--data", metavar="DIR", type=Path, required=True)
-    parser.add_argument("--arms", metavar="A,B", help="comma-separated (default: a selection)")
+    parser.add_argument(
+        "--arms", metavar="A,B", type=names, help="comma-separated (default: a selection)"
+    )
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="default: 0")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    results_option(parser)
     return parser
-
-
-def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else text.split(",")
 
 
 def _pahf(arguments: Namespace) -> int:
@@ -82,7 +82,7 @@ def _pahf(arguments: Namespace) -> int:
             arguments.data,
             load_settings(arguments).with_default_cache(),
             domains=chosen,
-            arms=_listed(arguments.arms),
+            arms=arguments.arms,
             users=arguments.users,
             may_decline=arguments.may_decline,
             seed=arguments.seed,
@@ -101,8 +101,8 @@ def _prefeval(arguments: Namespace) -> int:
         result = evaluate_prefeval(
             arguments.data,
             load_settings(arguments).with_default_cache(),
-            topics=_listed(arguments.topics),
-            arms=_listed(arguments.arms),
+            topics=arguments.topics,
+            arms=arguments.arms,
             turns=arguments.turns,
             orders=arguments.orders,
             seed=arguments.seed,

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from persona_agent.cli.eval_output import finish
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import (
+    Subparsers,
+    at_least,
+    common_options,
+    names,
+    out_file,
+    results_option,
+)
 
 T = TypeVar("T")
 
@@ -30,10 +37,12 @@ def add_parsers(actions: Subparsers) -> None:
         "--seeds", metavar="A,B", type=_listed(int), help="default: 0; for noise 0,1,2"
     )
     sweep.add_argument("--task", metavar="NAME", default="auto", help="default: told from the data")
-    sweep.add_argument("--arms", metavar="A,B", help="comma-separated (default: four telling ones)")
+    sweep.add_argument(
+        "--arms", metavar="A,B", type=names, help="comma-separated (default: four telling ones)"
+    )
     sweep.add_argument("--users", metavar="N", type=at_least(1), help="default: all")
     sweep.add_argument("--queries", metavar="N", type=at_least(1), help="for each user")
-    sweep.add_argument("--json", metavar="OUT", type=Path, help="write the results to this file")
+    results_option(sweep)
     sweep.set_defaults(run=_sweep)
 
     report = actions.add_parser(
@@ -44,8 +53,10 @@ def add_parsers(actions: Subparsers) -> None:
         "compared set by set and pooled.",
     )
     report.add_argument("files", metavar="RESULT", type=Path, nargs="+")
-    report.add_argument("--out", metavar="HTML", type=Path, help="write the page to this file")
-    report.add_argument("--markdown", metavar="MD", type=Path, help="write the tables to this file")
+    report.add_argument("--out", metavar="HTML", type=out_file, help="write the page to this file")
+    report.add_argument(
+        "--markdown", metavar="MD", type=out_file, help="write the tables to this file"
+    )
     report.add_argument("--title", metavar="TEXT", default="Evaluation", help="heading")
     report.set_defaults(run=_report)
 
@@ -75,7 +86,7 @@ def _sweep(arguments: Namespace) -> int:
             values=arguments.values,
             seeds=arguments.seeds,
             task=arguments.task,
-            arms=arguments.arms.split(",") if arguments.arms else None,
+            arms=arguments.arms,
             users=arguments.users,
             queries=arguments.queries,
             progress=progress,

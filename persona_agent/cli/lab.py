@@ -6,7 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import (
+    Subparsers,
+    at_least,
+    common_options,
+    names,
+    out_file,
+    results_option,
+)
 
 if TYPE_CHECKING:
     from persona_agent.cli.output import Output
@@ -25,8 +32,8 @@ def add_parser(commands: Subparsers) -> None:
     _add_run(actions)
     report = actions.add_parser("report", help="show a report", description="Show a report.")
     report.add_argument("file", metavar="FILE", type=Path, help="of lab run --json")
-    report.add_argument("--markdown", metavar="OUT", type=Path, help="write it as Markdown too")
-    report.add_argument("--out", metavar="OUT", type=Path, help="write it as an HTML page too")
+    report.add_argument("--markdown", metavar="OUT", type=out_file, help="write it as Markdown too")
+    report.add_argument("--out", metavar="OUT", type=out_file, help="write it as an HTML page too")
     report.set_defaults(run=_report)
 
 
@@ -37,7 +44,9 @@ def _add_run(actions: Subparsers) -> None:
         help="run experiments on the built-in people, a user, or a persona of your own",
         description="Run experiments. What a model cannot do is said in the result.",
     )
-    run.add_argument("--only", metavar="A,B", help="comma-separated experiments (default: all)")
+    run.add_argument(
+        "--only", metavar="A,B", type=names, help="comma-separated experiments (default: all)"
+    )
     whose = run.add_mutually_exclusive_group()
     whose.add_argument(
         "--persona", metavar="FILE", type=Path, help="a text with a statement a line, or JSON"
@@ -78,7 +87,7 @@ def _add_run(actions: Subparsers) -> None:
         "--nli", metavar="NAME", default="", help="an inference model that relates statements"
     )
     run.add_argument("--data", metavar="DIR", type=Path, help="folder of the public data")
-    run.add_argument("--json", metavar="OUT", type=Path, help="write the report to this file")
+    results_option(run, "the report")
     run.set_defaults(run=_run)
 
 
@@ -93,8 +102,7 @@ def _run(arguments: Namespace) -> int:
     from persona_agent.evals.lab.setup import LabOptions, close_models, make_lab
 
     output = Output(arguments)
-    only = arguments.only.split(",") if arguments.only else None
-    experiments = choose(only)
+    experiments = choose(arguments.only)
     options = LabOptions(
         judges=tuple(arguments.judge),
         critic=arguments.critic,
@@ -159,17 +167,18 @@ def _report(arguments: Namespace) -> int:
     from persona_agent.cli.output import Output
     from persona_agent.evals.lab.page import markdown_report
     from persona_agent.evals.lab.results import load_report
+    from persona_agent.evals.scores.results import write_text
 
     output = Output(arguments)
     report = load_report(arguments.file)
     _show(report, output)
     if arguments.markdown:
-        arguments.markdown.write_text(markdown_report(report), encoding="utf-8")
+        write_text(arguments.markdown, markdown_report(report))
         output.note(f"report written to {arguments.markdown}")
     if arguments.out:
         from persona_agent.evals.lab.html_page import html_report
 
-        arguments.out.write_text(html_report(report), encoding="utf-8")
+        write_text(arguments.out, html_report(report))
         output.note(f"page written to {arguments.out}")
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def check_files(arguments: Namespace) -> int:
     """Tell which files are damaged; return 1 where one is. Raises NotFoundError, StoreError."""
-    from persona_agent.agent.thread_repair import check_threads
+    from persona_agent.agent.chat.thread_repair import check_threads
     from persona_agent.cli.output import Output
     from persona_agent.memory.rebuild import check
 
@@ -33,7 +33,7 @@ def check_files(arguments: Namespace) -> int:
 
 def rebuild_files(arguments: Namespace) -> int:
     """Make damaged files anew. Raises NotFoundError, StoreError."""
-    from persona_agent.agent.thread_repair import rebuild_threads
+    from persona_agent.agent.chat.thread_repair import rebuild_threads
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import load_settings
     from persona_agent.memory import create_embedder

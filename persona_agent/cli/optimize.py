@@ -94,6 +94,7 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
 
     from persona_agent.agent.show import noise_line, one_line
     from persona_agent.persona.left_out import left_out_line
+    from persona_agent.persona.plural import counted
 
     if revision.accepted:
         color, verdict = "green", "improved" if revision.gates else "taken up, not judged"
@@ -112,7 +113,7 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
         output.show(left_out)
     used = revision.usage
     output.show(
-        f"{used.calls} calls, {used.prompt_tokens} + {used.completion_tokens} tokens, "
+        f"{counted(used.calls, 'call')}, {used.prompt_tokens} + {used.completion_tokens} tokens, "
         f"{used.cost_usd:.4f} USD, {used.seconds:.1f} s ({revision.model})"
     )
 

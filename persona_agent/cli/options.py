@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
     Subparsers = object
+
+PORTS = 65_535
+"""The largest number of a port."""
 
 
 def common_options(*, json: bool = True) -> argparse.ArgumentParser:
@@ -34,8 +40,32 @@ def user_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="ID", required=True, help="whose agent")
 
 
-def at_least(minimum: int) -> Callable[[str], int]:
-    """Return a type for a whole number that is not smaller than ``minimum``."""
+def results_option(parser: argparse.ArgumentParser, what: str = "the results") -> None:
+    """Add ``--json`` of a command that measures: tables are for people, the file is for good."""
+    parser.add_argument("--json", metavar="OUT", type=out_file, help=f"write {what} to this file")
+
+
+def out_file(text: str) -> Path:
+    """Take the file that a command will write: what cannot be one is said before the work."""
+    path = Path(text)
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder: name a file in it")
+    if not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be written: name another file")
+    return path
+
+
+def names(text: str) -> list[str]:
+    """Take names with commas between them."""
+    found = [one.strip() for one in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names, as in: one,another")
+    return found
+
+
+def at_least(minimum: int, *, most: float = math.inf) -> Callable[[str], int]:
+    """Return a type for a whole number from ``minimum`` to ``most``."""
 
     def number(text: str) -> int:
         try:
@@ -44,6 +74,8 @@ def at_least(minimum: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if value < minimum:
             raise argparse.ArgumentTypeError(f"{value} is less than {minimum}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{value} is more than {most}")
         return value
 
     return number

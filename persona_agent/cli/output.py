@@ -7,6 +7,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -38,6 +39,15 @@ class Output:
     def record(self, value: Json) -> None:
         """Write a value as JSON on one line."""
         self.console.out(json.dumps(_plain(value)), highlight=False)
+
+    def save(self, value: Json, path: Path | None) -> None:
+        """Write a value as JSON to a file, where one is named, and say so. Raises InputError."""
+        if path is None:
+            return
+        from persona_agent.evals.scores.results import write_text
+
+        write_text(path, json.dumps(_plain(value), indent=2) + "\n")
+        self.note(f"results written to {path}")
 
     def show(self, *items: RenderableType | str) -> None:
         """Write renderables, and texts as they are, to standard output."""

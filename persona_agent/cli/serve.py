@@ -6,7 +6,7 @@ import argparse
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import PORTS, Subparsers, at_least, common_options
 
 if TYPE_CHECKING:
     from persona_agent.server.config import ServerConfig
@@ -30,7 +30,9 @@ def add_parser(commands: Subparsers) -> None:
         description=_ABOUT,
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; default: 127.0.0.1")
-    parser.add_argument("--port", metavar="N", type=at_least(0), default=8321, help="default: 8321")
+    parser.add_argument(
+        "--port", metavar="N", type=at_least(0, most=PORTS), default=8321, help="default: 8321"
+    )
     parser.add_argument(
         "--turns-per-minute", metavar="N", type=at_least(0), default=120,
         help="limit of chat turns of one user; 0: none (default: 120)",

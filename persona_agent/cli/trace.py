@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from persona_agent.agent import PersonaAgent
     from persona_agent.agent.traces import Trace
     from persona_agent.cli.output import Output
-    from persona_agent.schema import Episode
+    from persona_agent.schema import Episode, Usage
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -75,12 +75,9 @@ def _show(agent: PersonaAgent, trace: Trace, output: Output) -> None:
     if trace.tools_offered:
         facts.add_row("tools offered", Text(one_line(", ".join(trace.tools_offered), 200)))
     facts.add_row("tools called", Text(one_line(", ".join(trace.tools_called), 200) or "none"))
-    used = trace.usage
-    tokens = f"{used.prompt_tokens} + {used.completion_tokens} tokens"
-    facts.add_row("cost", f"{used.calls} call(s), {tokens}, {used.cost_usd:.4f} USD")
+    facts.add_row("cost", _cost(trace.usage))
     for name, part in trace.costs.items() if len(trace.costs) > 1 else ():
-        tokens = f"{part.prompt_tokens} + {part.completion_tokens} tokens"
-        facts.add_row(f"  {name}", f"{part.calls} call(s), {tokens}, {part.cost_usd:.4f} USD")
+        facts.add_row(f"  {name}", _cost(part))
     steps = ", ".join(f"{name} {1000 * time:.1f} ms" for name, time in trace.seconds.items())
     facts.add_row("time", steps)
     if trace.error:
@@ -88,6 +85,13 @@ def _show(agent: PersonaAgent, trace: Trace, output: Output) -> None:
     output.show(facts)
     _show_recalled(trace, episodes, output)
     _show_claims(agent, trace, output)
+
+
+def _cost(used: Usage) -> str:
+    from persona_agent.persona.plural import counted
+
+    tokens = f"{used.prompt_tokens} + {used.completion_tokens} tokens"
+    return f"{counted(used.calls, 'call')}, {tokens}, {used.cost_usd:.4f} USD"
 
 
 def _show_recalled(trace: Trace, episodes: dict[str, Episode], output: Output) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from persona_agent.cli.options import Subparsers, at_least, common_options
+from persona_agent.cli.options import PORTS, Subparsers, at_least, common_options
 
 BLUE, SKY = "#0072B2", "#2A86C7"
 """Accents on light and dark ground: both are legible on it, and white is legible on both."""
@@ -20,7 +20,9 @@ def add_parser(commands: Subparsers) -> None:
         help="open the app in a browser",
         description="Open the app in a browser. It listens on this machine only.",
     )
-    parser.add_argument("--port", metavar="N", type=at_least(1), default=8501, help="default: 8501")
+    parser.add_argument(
+        "--port", metavar="N", type=at_least(1, most=PORTS), default=8501, help="default: 8501"
+    )
     parser.add_argument("--headless", action="store_true", help="do not open a browser")
     parser.add_argument(
         "--visitors",

@@ -45,25 +45,22 @@ def wrap(
     """
     valid_user(user)
     signature = inspect.signature(complete)
-    parameters = signature.parameters.values()
-    named = any(one.name == MESSAGES for one in parameters)
-    if not named and not any(one.kind is one.VAR_KEYWORD for one in parameters):
+    parameters = signature.parameters
+    named = MESSAGES in parameters
+    others = next((name for name, one in parameters.items() if one.kind is one.VAR_KEYWORD), "")
+    if not named and not others:
         raise InputError(f"{complete!r} cannot be wrapped: it takes no argument {MESSAGES!r}")
 
     @functools.wraps(complete)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         bound = signature.bind(*args, **kwargs)
-        place = bound.arguments if named else bound.kwargs
-        messages = place.get(MESSAGES)
+        given = bound.arguments if named else bound.arguments.get(others, {})
+        messages = given.get(MESSAGES)
         if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
             raise InputError(f"{MESSAGES!r} must be a list of messages in OpenAI's form")
         proxy = Proxy(agent)
         turn = await proxy.prepare(user, messages, thread=thread)
-        if named:
-            bound.arguments[MESSAGES] = turn.messages
-        else:
-            kwargs[MESSAGES] = turn.messages
-            bound = signature.bind(*args, **kwargs)
+        given[MESSAGES] = turn.messages
         waiting = complete(*bound.args, **bound.kwargs)
         if not inspect.isawaitable(waiting):
             raise InputError(f"{complete!r} is not asynchronous: wrap its asynchronous twin")

@@ -13,9 +13,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.agent.chat_prompt import memory_line
+from persona_agent.agent.chat.prompt import memory_line
 from persona_agent.agent.inputs import explain
 from persona_agent.errors import InputError, NotFoundError
+from persona_agent.persona.plural import counted
 from persona_agent.prompts import neutralize
 
 DATA = (
@@ -129,7 +130,7 @@ async def _optimize(agent: PersonaAgent, user: str, _: Optimize) -> str:
     kept = "the persona was changed" if revision.accepted else "nothing better was found"
     used = revision.usage
     tokens = used.prompt_tokens + used.completion_tokens
-    return f"{kept}; it took {used.calls} model call(s) and {tokens} tokens"
+    return f"{kept}; it took {counted(used.calls, 'model call')} and {tokens} tokens"
 
 
 USER_TOOLS = (

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -22,7 +22,6 @@ from persona_agent.schema import Usage
 from persona_agent.schema.base import Record
 
 T = TypeVar("T")
-AmountT = TypeVar("AmountT", Usage, int)  # what can be added up
 
 MOST_ACCOUNTS = 20_000
 
@@ -99,6 +98,7 @@ class OpenCall:
 
 
 _NOBODY = Account()
+_NOTHING = Usage()
 _NO_LIMIT = Budget()
 _ACCOUNT: ContextVar[Account] = ContextVar("persona_agent_account", default=_NOBODY)
 _LIMITS: ContextVar[tuple[Ledger, ...]] = ContextVar("persona_agent_limits", default=())
@@ -147,37 +147,36 @@ def limit(
         yield ledger
 
 
-class _Book(Generic[AmountT]):
-    """Amounts by account. Of accounts long unused, only the purpose is remembered.
+class _Book:
+    """Usage by account. Of accounts long unused, only the purpose is remembered.
 
     A server sees new users for as long as it runs: what it knows of each must not add up. To be
     added to under the lock.
     """
 
-    def __init__(self, nothing: AmountT, most: int) -> None:
-        self._nothing: AmountT = nothing
+    def __init__(self, most: int) -> None:
         self._most = most
-        self._booked: OrderedDict[Account, AmountT] = OrderedDict()
-        self._earlier: dict[str, AmountT] = {}
+        self._booked: OrderedDict[Account, Usage] = OrderedDict()
+        self._earlier: dict[str, Usage] = {}
 
-    def add(self, who: Account, amount: AmountT) -> None:
-        self._booked[who] = self._booked.get(who, self._nothing) + amount
+    def add(self, who: Account, used: Usage) -> None:
+        self._booked[who] = self._booked.get(who, _NOTHING) + used
         self._booked.move_to_end(who)
         if len(self._booked) > self._most:
             gone, spent = self._booked.popitem(last=False)
-            self._earlier[gone.purpose] = self._earlier.get(gone.purpose, self._nothing) + spent
+            self._earlier[gone.purpose] = self._earlier.get(gone.purpose, _NOTHING) + spent
 
-    def total(self, user_id: str | None, purpose: str | None) -> AmountT:
+    def total(self, user_id: str | None, purpose: str | None) -> Usage:
         with _LOCK:
             booked = list(self._booked.items())
             earlier = list(self._earlier.items()) if user_id is None else []
-        found = self._nothing
-        for who, amount in booked:
+        found = _NOTHING
+        for who, used in booked:
             if user_id in (None, who.user_id) and purpose in (None, who.purpose):
-                found = found + amount
-        for name, amount in earlier:
+                found = found + used
+        for name, used in earlier:
             if purpose in (None, name):
-                found = found + amount
+                found = found + used
         return found
 
 
@@ -190,8 +189,7 @@ class UsageMeter:
     def __init__(self, budget: Budget | None = None, *, most_accounts: int = MOST_ACCOUNTS) -> None:
         """Take the budget of all calls, and how many users and purposes are told apart."""
         self._ledger = Ledger(budget or Budget(), "this process")
-        self._booked = _Book(Usage(), most_accounts)
-        self._hits = _Book(0, most_accounts)
+        self._booked = _Book(most_accounts)
 
     @contextmanager
     def call(self, *, prompt_tokens: int = 0, free: bool = False) -> Iterator[OpenCall]:
@@ -226,18 +224,9 @@ class UsageMeter:
                     ledger.close(prompt_tokens, usage)
                 self._booked.add(booked_to, usage)
 
-    def hit(self) -> None:
-        """Count an answer that came from a cache and cost nothing."""
-        with _LOCK:
-            self._hits.add(_ACCOUNT.get(), 1)
-
     def usage(self, *, user_id: str | None = None, purpose: str | None = None) -> Usage:
         """Return what was used, over all users or purposes where none is given."""
         return self._booked.total(user_id, purpose)
-
-    def hits(self, *, user_id: str | None = None, purpose: str | None = None) -> int:
-        """Return how many answers came from a cache."""
-        return self._hits.total(user_id, purpose)
 
 
 class AccountedModel:

@@ -17,9 +17,15 @@ from email.utils import parsedate_to_datetime
 
 from pydantic import Field
 
-from persona_agent.errors import ModelCallError, ModelError, ModelRefusalError
+from persona_agent.errors import (
+    ModelCallError,
+    ModelCallsBlockedError,
+    ModelError,
+    ModelRefusalError,
+)
 from persona_agent.llm.answers import excerpt
 from persona_agent.schema.base import Record
+from persona_agent.settings import Settings
 
 _PREFIX = re.compile(r"^(?:litellm\.)?(?:\w+(?:Error|Exception|Timeout)\b(?::| -)\s*)+")
 _FORMAT = re.compile(r"response_?format|json|schema", re.IGNORECASE)
@@ -76,6 +82,14 @@ class Backoff(Record):
             return None
         jittered = min(self.first * 2.0**attempt, self.most) * random.uniform(0.5, 1.0)
         return max(jittered, asked)
+
+
+def refuse_if_blocked(settings: Settings) -> None:
+    """Raise ModelCallsBlockedError where the settings allow no calls to a real model."""
+    if not settings.allow_model_calls:
+        raise ModelCallsBlockedError(
+            f"calls to {settings.model} are blocked: PERSONA_AGENT_ALLOW_MODEL_CALLS is false"
+        )
 
 
 def explain(error: Exception, *, model: str, timeout: float, secrets: Iterable[str]) -> Failure:

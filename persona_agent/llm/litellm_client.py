@@ -8,11 +8,11 @@ from contextlib import aclosing, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from persona_agent.errors import ModelCallError, ModelCallsBlockedError
+from persona_agent.errors import ModelCallError
 from persona_agent.llm import litellm_runtime
 from persona_agent.llm.accounting import OpenCall, UsageMeter
 from persona_agent.llm.answers import Reply
-from persona_agent.llm.failures import Backoff, Failure, explain
+from persona_agent.llm.failures import Backoff, Failure, explain, refuse_if_blocked
 from persona_agent.llm.wire import StreamedReply, read_response, wire_message, wire_tool
 from persona_agent.persona.render import estimate_tokens
 from persona_agent.protocols import ChatMessage, Tool
@@ -42,11 +42,7 @@ class LiteLLMClient:
             ModelCallsBlockedError: the kill switch is on; LiteLLM was not even imported.
             MissingExtraError: LiteLLM is not installed.
         """
-        if not self._settings.allow_model_calls:
-            raise ModelCallsBlockedError(
-                f"calls to {self._settings.model} are blocked: "
-                "PERSONA_AGENT_ALLOW_MODEL_CALLS is false"
-            )
+        refuse_if_blocked(self._settings)
         if self._litellm is None:
             self._litellm = await asyncio.to_thread(litellm_runtime.load, self)
         return self._litellm
@@ -151,17 +147,17 @@ class LiteLLMClient:
                 try:
                     async with asyncio.timeout(timeout):
                         chunks = await litellm.acompletion(**request)
-                    while (chunk := await _next(chunks, timeout)) is not None:
+                    while (chunk := await next_chunk(chunks, timeout)) is not None:
                         if piece := result.add(chunk):
                             yield piece
-                    if not _finished(chunks, result):
+                    if not ended(chunks, told=result.finish_reason is not None):
                         failure = _cut(self._settings.model)
                 except Exception as error:
                     failure = self._failed(error, call, estimate)
                 finally:
                     if chunks is not None:
                         self._book(call, result.usage, estimate, result.text)
-                        call.cost_usd = _price(litellm, self._settings.model, call)
+                        call.cost_usd = price(litellm, self._settings.model, call)
                     if hasattr(chunks, "aclose"):
                         await chunks.aclose()
         if failure is not None:
@@ -180,25 +176,33 @@ class LiteLLMClient:
         call.completion_tokens = estimate_tokens(text) if written is None else written
 
     def _failed(self, error: Exception, call: OpenCall, estimate: int) -> Failure:
-        key, settings = self._settings.api_key, self._settings
-        secrets = [key.get_secret_value()] if key is not None else []
-        failure = explain(error, model=settings.model, timeout=settings.timeout, secrets=secrets)
+        failure = self.failure(error)
         if failure.prompt_read:
             call.prompt_tokens = estimate
         return failure
 
+    def failure(self, error: Exception) -> Failure:
+        """Return what an exception of a call stands for."""
+        key, settings = self._settings.api_key, self._settings
+        secrets = [key.get_secret_value()] if key is not None else []
+        return explain(error, model=settings.model, timeout=settings.timeout, secrets=secrets)
 
-async def _next(chunks: Any, timeout: float) -> Any:
+
+async def next_chunk(chunks: Any, timeout: float) -> Any:
+    """Return the next chunk of a stream, None at its end. Raises TimeoutError."""
     async with asyncio.timeout(timeout):
         return await anext(chunks, None)
 
 
-def _finished(chunks: Any, result: StreamedReply) -> bool:
-    """Tell whether the provider ended the reply: LiteLLM makes up a "stop" where none came."""
+def ended(chunks: Any, *, told: bool) -> bool:
+    """Tell whether the provider ended a reply: LiteLLM makes up a "stop" where none came.
+
+    ``told`` is what the chunks say, for streams that are not LiteLLM's own.
+    """
     if hasattr(chunks, "received_finish_reason"):
         intermittent = getattr(chunks, "intermittent_finish_reason", None)
         return bool(chunks.received_finish_reason or intermittent)
-    return result.finish_reason is not None
+    return told
 
 
 def _cut(model: str) -> Failure:
@@ -206,7 +210,8 @@ def _cut(model: str) -> Failure:
     return Failure(ModelCallError(text, transient=True))
 
 
-def _price(litellm: Any, model: str, call: OpenCall) -> float:
+def price(litellm: Any, model: str, call: OpenCall) -> float:
+    """Return what a call costs in USD, by its tokens; 0 where the price is not known."""
     try:
         parts = litellm.cost_per_token(
             model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from enum import IntEnum
 from typing import Any
 
@@ -71,13 +71,8 @@ class LiteLLMModel(TextModel):
         key = request_key(self.name, prompt.render(inputs), prompt, temperature=self._temperature)
         stored = await asyncio.to_thread(self._cache.get, key)
         if stored is not None:
-            try:
-                output = parse_answer(prompt, inputs, Reply(text=stored))
-            except ModelAnswerError:
-                pass  # a damaged row is a miss
-            else:
-                self.meter.hit()
-                return output
+            with suppress(ModelAnswerError):  # a damaged row is a miss
+                return parse_answer(prompt, inputs, Reply(text=stored))
         output = await super().ask(prompt, inputs)
         user_id = current_account().user_id
         await asyncio.to_thread(self._cache.put, key, output.model_dump_json(), user_id=user_id)

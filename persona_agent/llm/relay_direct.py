@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from persona_agent.errors import MissingExtraError, ModelCallsBlockedError
+from persona_agent.errors import MissingExtraError
 from persona_agent.llm.accounting import UsageMeter
 from persona_agent.llm.answers import excerpt
-from persona_agent.llm.failures import redact
+from persona_agent.llm.failures import redact, refuse_if_blocked
 from persona_agent.llm.relay import (
     Body,
     Gathered,
@@ -117,11 +117,7 @@ class DirectRelay:
             raise UpstreamError(text, status=502) from None
 
     def _client(self) -> aiohttp.ClientSession:
-        if not self._settings.allow_model_calls:
-            raise ModelCallsBlockedError(
-                f"calls to {self._settings.model} are blocked: "
-                "PERSONA_AGENT_ALLOW_MODEL_CALLS is false"
-            )
+        refuse_if_blocked(self._settings)
         if self._session is None:
             try:
                 import aiohttp

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from persona_agent.errors import ModelCallError, ModelError
-from persona_agent.llm.accounting import OpenCall, UsageMeter
-from persona_agent.llm.failures import Backoff, explain
-from persona_agent.llm.litellm_client import LiteLLMClient
+from persona_agent.llm.accounting import UsageMeter
+from persona_agent.llm.failures import Backoff
+from persona_agent.llm.litellm_client import LiteLLMClient, ended, next_chunk, price
 from persona_agent.llm.relay import (
     Body,
     Gathered,
@@ -63,7 +63,7 @@ class LiteLLMRelay:
             if not reply["choices"]:
                 raise UpstreamError("the upstream sent a reply without a choice", status=502)
             book(call, gathered.usage, estimate=estimate, text=gathered.text)
-            self._price(litellm, call)
+            call.cost_usd = price(litellm, self._settings.model, call)
         return reply
 
     async def stream(self, body: Body, gathered: Gathered) -> AsyncGenerator[Body, None]:
@@ -77,7 +77,7 @@ class LiteLLMRelay:
             try:
                 async with asyncio.timeout(timeout):
                     chunks = await litellm.acompletion(**arguments)
-                while (chunk := await _next(chunks, timeout)) is not None:
+                while (chunk := await next_chunk(chunks, timeout)) is not None:
                     piece = _plain(chunk)
                     gathered.add(piece)
                     yield piece
@@ -87,10 +87,10 @@ class LiteLLMRelay:
                 failed = self._failure(error)
             finally:
                 book(call, gathered.usage, estimate=estimate, text=gathered.text)
-                self._price(litellm, call)
+                call.cost_usd = price(litellm, self._settings.model, call)
                 if hasattr(chunks, "aclose"):
                     await chunks.aclose()
-            if failed is None and not _ended(chunks, gathered):
+            if failed is None and not ended(chunks, told=gathered.finished):
                 failed = cut_off()
         if failed is not None:
             raise failed
@@ -108,9 +108,7 @@ class LiteLLMRelay:
         return arguments | {"messages": body["messages"]}
 
     def _failure(self, error: Exception) -> ModelError:
-        key, settings = self._settings.api_key, self._settings
-        secrets = [key.get_secret_value()] if key is not None else []
-        failure = explain(error, model=settings.model, timeout=settings.timeout, secrets=secrets)
+        failure = self._client.failure(error)
         if not isinstance(failure.error, ModelCallError):
             return failure.error
         status = getattr(error, "status_code", None)
@@ -120,30 +118,6 @@ class LiteLLMRelay:
             status=504 if timed_out else client_status(status),
             retry_after=failure.retry_after,
         )
-
-    def _price(self, litellm: Any, call: OpenCall) -> None:
-        try:
-            parts = litellm.cost_per_token(
-                model=self._settings.model,
-                prompt_tokens=call.prompt_tokens,
-                completion_tokens=call.completion_tokens,
-            )
-            call.cost_usd = max(0.0, float(sum(parts)))
-        except Exception:  # a model without a known price; nothing is guessed
-            call.cost_usd = 0.0
-
-
-async def _next(chunks: Any, timeout: float) -> Any:
-    async with asyncio.timeout(timeout):
-        return await anext(chunks, None)
-
-
-def _ended(chunks: Any, gathered: Gathered) -> bool:
-    """Tell whether the provider ended the reply: LiteLLM makes up a "stop" where none came."""
-    if hasattr(chunks, "received_finish_reason"):
-        intermittent = getattr(chunks, "intermittent_finish_reason", None)
-        return bool(chunks.received_finish_reason or intermittent)
-    return gathered.finished
 
 
 def _plain(response: Any) -> Body:

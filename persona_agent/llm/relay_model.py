@@ -11,6 +11,7 @@ from typing import Any
 from persona_agent.errors import InputError
 from persona_agent.llm.accounting import Ledger, limit
 from persona_agent.llm.relay import Body, Gathered
+from persona_agent.llm.wire import content_text
 from persona_agent.protocols import ChatMessage, ChatReply, LanguageModel, Tool, ToolCall
 from persona_agent.schema import new_id
 from persona_agent.settings import OFFLINE
@@ -102,15 +103,6 @@ def _message(message: Body) -> ChatMessage:
         tool_calls=tuple(_asked(call) for call in calls) if isinstance(calls, list) else (),
         tool_call_id=call_id if isinstance(call_id, str) else None,
     )
-
-
-def content_text(content: Any) -> str:
-    """Return the text of a message's content; parts of other kinds are left out."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else ()
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _asked(call: Any) -> ToolCall:

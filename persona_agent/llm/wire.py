@@ -39,6 +39,15 @@ def wire_message(message: ChatMessage) -> dict[str, Any]:
     return sent
 
 
+def content_text(content: Any) -> str:
+    """Return the text of a message's content; parts of other kinds are left out."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
 def wire_tool(tool: Tool) -> dict[str, Any]:
     """Return one tool as it is sent."""
     return {"type": "function", "function": tool.model_dump()}

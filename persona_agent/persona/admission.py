@@ -21,7 +21,9 @@ from persona_agent.errors import InputError
 
 LONGEST = 3_000
 """Characters that are read: claims and facts hold fewer, and what is longer is stored nowhere."""
-_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
+)
 
 
 def _any(*words: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from persona_agent.errors import NotFoundError
+from persona_agent.errors import InputError, NotFoundError
 from persona_agent.persona.admission import require_admitted
 from persona_agent.schema import Claim, Persona, Section, new_id
 
@@ -16,7 +16,7 @@ from persona_agent.schema import Claim, Persona, Section, new_id
 def state_claim(persona: Persona, text: str, *, section: Section, scope: str = "") -> Persona:
     """Add a claim that the user stated. Raises InputError for what no persona may hold."""
     require_admitted(scope, text)
-    stated = Claim(section=section, text=text, scope=scope, origin="user")
+    stated = _told(Claim(section=section, text=text, scope=scope, origin="user"))
     return _version(persona, [*persona.claims, stated], f"stated claim {stated.id}")
 
 
@@ -28,14 +28,14 @@ def correct_claim(
     The claim rests on the user's word from then on; its counts start anew, its evidence is kept.
 
     Raises:
-        InputError: it would change rules, tools, keys or safety wording.
+        InputError: it is blank, or would change rules, tools, keys or safety wording.
         NotFoundError: the persona has no such claim.
     """
     require_admitted(scope or "", text)
     old = _claim(persona, claim_id)
     change = {"text": text, "scope": old.scope if scope is None else scope}
     fresh = {"origin": "user", "helpful": 0, "harmful": 0, "since": None}
-    mended = Claim.model_validate(old.model_dump() | change | fresh)
+    mended = _told(Claim.model_validate(old.model_dump() | change | fresh))
     return _replaced(persona, mended, f"corrected claim {claim_id}")
 
 
@@ -52,6 +52,13 @@ def delete_claim(persona: Persona, claim_id: str) -> Persona:
     unwanted = tuple(dict.fromkeys([*persona.unwanted, gone.statement]))
     version = _version(persona, rest, f"deleted claim {claim_id}")
     return version.model_copy(update={"unwanted": unwanted})
+
+
+def _told(claim: Claim) -> Claim:
+    """Return a claim of the user's. Raises InputError where it says nothing."""
+    if not claim.text.strip():
+        raise InputError("a claim needs a text, got a blank one")
+    return claim
 
 
 def _claim(persona: Persona, claim_id: str) -> Claim:

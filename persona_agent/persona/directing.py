@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 
+from persona_agent.persona import directing_matters as matters
 from persona_agent.persona import directing_words as words
 from persona_agent.persona.naming import without_names
 
@@ -54,11 +55,11 @@ def _directs_somewhere(text: str) -> bool:
 
 
 def _directs(sentence: str) -> bool:
-    if words.IN_ITSELF.search(sentence) or words.OBEDIENCE.search(sentence):
+    if matters.IN_ITSELF.search(sentence) or matters.OBEDIENCE.search(sentence):
         return True
     addressed = _addressed(sentence)
     answered = addressed or bool(words.ANSWERED.search(sentence))
-    if answered and words.RAW.search(sentence):
+    if answered and matters.RAW.search(sentence):
         return True
     if words.HEAVY_DUTY.search(sentence) or (addressed and words.ITS_TOOLS.search(sentence)):
         return True
@@ -72,17 +73,17 @@ def _is_weakened(sentence: str, addressed: bool) -> bool:
     Who speaks to the assistant of them, or wishes something about safety wording, wants less of
     them, unless it is said that there be more.
     """
-    safe, ruled = bool(words.SAFETY.search(sentence)), bool(words.RULES.search(sentence))
-    matter = safe or ruled or words.CONSENT.search(sentence) or words.LOGS.search(sentence)
-    theirs = words.THEIR_SAY.search(sentence)
+    safe, ruled = bool(matters.SAFETY.search(sentence)), bool(matters.RULES.search(sentence))
+    matter = safe or ruled or matters.CONSENT.search(sentence) or matters.LOGS.search(sentence)
+    theirs = matters.THEIR_SAY.search(sentence)
     if not (matter or theirs):
         return False
-    less = words.AWAY.search(sentence) or ((ruled or theirs) and words.ABOVE.search(sentence))
-    if less or (safe and words.BANNED.search(sentence)):
+    less = matters.AWAY.search(sentence) or ((ruled or theirs) and matters.ABOVE.search(sentence))
+    if less or (safe and matters.BANNED.search(sentence)):
         return True
     if not matter:
         return False
-    return (addressed or (safe and not words.OPINION.search(sentence))) and not words.MORE.search(
+    return (addressed or (safe and not words.OPINION.search(sentence))) and not matters.MORE.search(
         sentence
     )
 
@@ -91,17 +92,17 @@ def _is_done(sentence: str) -> bool:
     """Tell whether secrets are shown, tools used unasked, strangers heeded or things hidden."""
     return bool(
         (
-            words.SECRETS.search(sentence)
-            and words.SHOWN.search(sentence)
-            and not words.EXPLAINED.search(sentence)
+            matters.SECRETS.search(sentence)
+            and matters.SHOWN.search(sentence)
+            and not matters.EXPLAINED.search(sentence)
         )
         or (
-            words.TOOLS.search(sentence)
-            and words.DEED.search(sentence)
-            and words.UNASKED.search(sentence)
+            matters.TOOLS.search(sentence)
+            and matters.DEED.search(sentence)
+            and matters.UNASKED.search(sentence)
         )
-        or (words.SOURCES.search(sentence) and words.HEEDED.search(sentence))
-        or (words.HIDDEN.search(sentence) and words.KEPT_FROM.search(sentence))
+        or (matters.SOURCES.search(sentence) and matters.HEEDED.search(sentence))
+        or (matters.HIDDEN.search(sentence) and matters.KEPT_FROM.search(sentence))
     )
 
 

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 from persona_agent.schema import Claim, Edit, EditOperation, Persona, new_id
 
+ENOUGH = 2
+"""Cases of its own from which on a new wording needs none of the old one's."""
+
 
 def apply_edits(
     persona: Persona, edits: Sequence[Edit], *, cause: str, at: datetime | None = None
@@ -42,8 +45,9 @@ def _apply(claims: dict[str, Claim], edit: Edit, at: datetime, unwanted: Set[str
         for target in targets:
             del claims[target.id]
         return
-    inherited = [name for target in targets for name in target.evidence]
-    evidence = tuple(dict.fromkeys([*edit.evidence, *inherited]))
+    heirs_to = [] if _stands_alone(edit) else targets
+    evidence = _joined([edit.evidence, *(target.evidence for target in heirs_to)])
+    contrary = _joined([edit.contrary, *(target.contrary for target in heirs_to)])
     known = {claim.statement.casefold() for claim in claims.values() if claim not in targets}
     if not evidence:
         return
@@ -53,6 +57,7 @@ def _apply(claims: dict[str, Claim], edit: Edit, at: datetime, unwanted: Set[str
         text=edit.text,
         scope=edit.scope,
         evidence=evidence,
+        contrary=tuple(name for name in contrary if name not in evidence),
         helpful=sum(target.helpful for target in targets),
         harmful=0,
         since=at,
@@ -62,3 +67,12 @@ def _apply(claims: dict[str, Claim], edit: Edit, at: datetime, unwanted: Set[str
     for target in targets[1:]:
         del claims[target.id]
     claims[claim.id] = claim
+
+
+def _stands_alone(edit: Edit) -> bool:
+    """Whether a new wording rests on cases of its own: those of the old one may be outside it."""
+    return edit.operation is EditOperation.UPDATE and len(edit.evidence) >= ENOUGH
+
+
+def _joined(names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for several in names for name in several))

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 TOO_FEW_CASES = "rests on too few cases"
+NO_RULE = "as many cases speak against it as for it"
+REFUSED = "was tried without success"
 NOT_USABLE = "names what there is not"
 JUDGED = "directs the assistant, as a model sees it"
 

@@ -1,8 +1,8 @@
 """A persona as text: what every model, the offline one too, gets to see of it.
 
-The text is deterministic. It holds up to four blocks, each behind a heading of its own: claims
-by section, outcome counts by task, past cases in key words, and examples. One item is one line,
-whatever it contains. Claims of one scope stand together, below a line that names it once.
+The text is deterministic. It holds up to three blocks, each behind a heading of its own: claims by
+section, outcome counts by task, and examples. One item is one line, whatever it contains. Claims
+of one scope stand together, below a line that names it once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
 """A task with fewer tokens for its counts is left out."""
 COUNTS_HEADING = "Outcomes so far"
-SKETCHES_HEADING = "Latest cases, a few words each (weak signs)"
-SKETCH_TOKENS = 90
+ALIKE = "; in other cases like this one, closest first: "
+"""Before the outcomes of cases that are told by their outcome alone."""
 EXAMPLES_HEADING = "Telling examples"
 ITEM = "- "
 BELOW_SCOPE = "  - "
@@ -55,17 +55,15 @@ def render(persona: Persona, *, max_tokens: int = 600) -> str:
         blocks.extend(_section(section, chosen) for section in Section)
         left -= sum(map(estimate_tokens, blocks))
     blocks.append(counts)
-    if policy.show_sketches:
-        blocks.append(_sketches(persona.statistics, min(left, SKETCH_TOKENS)))
-        left -= estimate_tokens(blocks[-1])
     if policy.show_demonstrations:
         blocks.append(_examples(persona, left))
     return "\n\n".join(block for block in blocks if block)
 
 
 def usefulness(claim: Claim) -> tuple[int, int, int]:
-    """Sort key: the user's own first, then by net help, then by evidence."""
-    return (int(claim.protected), claim.helpful - claim.harmful, len(claim.evidence))
+    """Sort key: the user's own first, then by net help, then by net evidence."""
+    net = len(claim.evidence) - len(claim.contrary)
+    return (int(claim.protected), claim.helpful - claim.harmful, net)
 
 
 def claim_line(claim: Claim) -> str:
@@ -92,7 +90,7 @@ def claims_shown(claims: Iterable[Claim], text: str) -> list[Claim]:
 
 
 def beside_claims(text: str) -> str:
-    """Return the blocks of a persona's text that hold no claims: counts, key words, examples."""
+    """Return the blocks of a persona's text that hold no claims: counts and examples."""
     sections = {_heading(section) for section in Section}
     blocks = [block for block in text.split("\n\n") if block.partition("\n")[0] not in sections]
     return "\n\n".join(blocks)
@@ -109,7 +107,8 @@ def _line_below(claim: Claim) -> str:
 def _seen(claim: Claim) -> str:
     if claim.origin == "user":
         return " (user's own words)"
-    return f" (seen {len(claim.evidence)}x)"
+    otherwise = f", otherwise {len(claim.contrary)}x" if claim.contrary else ""
+    return f" (seen {len(claim.evidence)}x{otherwise})"
 
 
 def _same_scope(scope: str) -> str:
@@ -157,7 +156,8 @@ def render_statistics(statistics: Sequence[TaskStatistics], max_tokens: int = 30
 
     ``- task (31): "comedy" 12, "action" 8; latest first, from 2026-03-01 back: "action", "comedy"
     x3``: x3 is three in a row. What does not recur, and rare outcomes where the budget is too
-    small, are left out; ``(31)`` still counts them.
+    small, are left out; ``(31)`` still counts them. Outcomes of cases like the query follow in the
+    same way, where there are any.
     """
     counted = [one for one in statistics if one.counts]
     shown = counted[: max(1, max_tokens // LEAST_TOKENS)]
@@ -174,11 +174,14 @@ def _statistics_line(one: TaskStatistics, budget: int) -> str:
     numbers = ""
     if one.mean is not None and one.median is not None and one.spread is not None:
         numbers = f"; mean {one.mean:g}, median {one.median:g}, spread {one.spread:g}"
+    alike = ", ".join(_runs(_fitting([quoted(label) for label in one.alike], budget // 2)))
+    budget -= estimate_tokens(alike)
     counted = _fitting([f"{quoted(label)} {count}" for label, count in one.counts], budget * 2 // 3)
     counts = ", ".join(counted)
     latest = ", ".join(_runs(_fitting([quoted(label) for label in one.recent], budget // 3)))
     day = f", from {one.latest_at.date().isoformat()} back" if one.latest_at else ""
-    return f"- {one_line(one.task)} ({one.total}): {counts}{numbers}; latest first{day}: {latest}"
+    told = f"{counts}{numbers}; latest first{day}: {latest}"
+    return f"- {one_line(one.task)} ({one.total}): {told}{ALIKE if alike else ''}{alike}"
 
 
 def _fitting(items: Sequence[str], budget: int) -> list[str]:
@@ -196,19 +199,6 @@ def _runs(items: Sequence[str]) -> list[str]:
     """Write items that follow upon their like as one: ``"tea" x3``."""
     runs = ((item, len(list(same))) for item, same in groupby(items))
     return [item if length == 1 else f"{item} x{length}" for item, length in runs]
-
-
-def _sketches(statistics: Sequence[TaskStatistics], budget: int) -> str:
-    """Return a line for each outcome, latest first: ``- "comedy": wedding vegas; road trip``."""
-    by_outcome: dict[str, list[str]] = {}
-    for words, outcome in (pair for one in statistics for pair in one.sketches):
-        label = "" if outcome in by_outcome else f"- {quoted(outcome)}:\n"
-        budget -= estimate_tokens(f"{label}{words}; ")
-        if budget < 0:
-            break
-        by_outcome.setdefault(outcome, []).append(words)
-    lines = [f"- {quoted(outcome)}: {'; '.join(told)}" for outcome, told in by_outcome.items()]
-    return "\n".join([SKETCHES_HEADING, *lines]) if lines else ""
 
 
 def _examples(persona: Persona, budget: int) -> str:

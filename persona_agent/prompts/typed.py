@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -69,18 +69,19 @@ def _check_choice(inputs: DecideInputs, output: DecideOutput) -> None:
 
 
 class RespondInputs(PromptInputs):
-    """A free-text query, the rendered persona, and the recalled cases, best first."""
+    """A free-text query with its day, the rendered persona, and the recalled cases, best first."""
 
     query: Query
     persona: str = ""
     recalled: tuple[Case, ...] = ()
+    date: str = ""
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
             "persona": self.persona or NOTHING,
             "recalled": cases_text(self.recalled),
-            "query": self.query.text,
+            "query": f"{heading(self.date, self.query.task)}{self.query.text}",
         }
 
 
@@ -93,43 +94,77 @@ class RespondOutput(Record):
 # --- draft a persona from history -------------------------------------------------------------
 
 
+MOST_SOURCES = 6
+"""Interactions that are named behind a fact, the latest ones."""
+
+
 class DraftInputs(PromptInputs):
-    """Interactions in time order, known facts, outcome statistics as text."""
+    """Interactions in time order, known facts, outcome statistics as text, what did not help."""
 
     cases: tuple[Case, ...]
     facts: tuple[Fact, ...] = ()
     statistics: str = ""
+    rejected: tuple[str, ...] = ()
     max_claims: int = Field(default=8, ge=1, le=50)
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder."""
         return {
             "interactions": cases_text(self.cases, letter="E"),
-            "facts": _facts(self.facts),
+            "facts": "\n".join(self._facts_with_sources()) or NOTHING,
             "statistics": self.statistics or NOTHING,
+            "rejected": _items(self.rejected),
             "max_claims": str(self.max_claims),
         }
+
+    def _facts_with_sources(self) -> Iterator[str]:
+        """Yield one line for each fact, with the latest of the interactions that it rests on."""
+        places = {case.episode_id: n for n, case in enumerate(self.cases, 1)}
+        for number, fact in enumerate(self.facts, 1):
+            shown = sorted(places[source] for source in fact.sources if source in places)
+            latest = [f"E{place}" for place in shown[-MOST_SOURCES:]]
+            more = len(fact.sources) - len(latest)
+            rests_on = [", ".join(latest)] if latest else []
+            if more:
+                rests_on.append(f"{more} more" if latest else f"{more} not shown")
+            yield f"[F{number}] {shorten(fact.text, 500)} (from {' and '.join(rests_on)})"
 
     def episode_id(self, reference: str) -> str | None:
         """Translate a reference of the prompt to an episode id."""
         return resolve(reference, "E", [case.episode_id for case in self.cases])
 
-    def sources(self, reference: str) -> tuple[str, ...]:
-        """Translate a reference of the prompt to episode ids: of a fact, to those it rests on."""
-        episode = self.episode_id(reference)
-        if episode is not None:
-            return (episode,)
+    def episode_ids(self, references: Sequence[str]) -> tuple[str, ...]:
+        """Translate references of the prompt to distinct episode ids; a fact's to its sources.
+
+        Where some of a fact's sources that are shown are named themselves, the others that are
+        shown do not come with the fact: they show the fact, and were not said to show more.
+        """
+        found = dict.fromkeys(name for one in references if (name := self.episode_id(one)))
+        named, shown = set(found), {case.episode_id for case in self.cases}
+        for reference in references:
+            fact = self._fact(reference)
+            sources = () if fact is None or self.episode_id(reference) else fact.sources
+            chosen = not named.isdisjoint(sources)
+            kept = (source for source in sources if not (chosen and source in shown))
+            found |= dict.fromkeys(kept)
+        return tuple(found)
+
+    def _fact(self, reference: str) -> Fact | None:
         named = resolve(reference, "F", [fact.id for fact in self.facts])
-        return next((fact.sources for fact in self.facts if fact.id == named), ())
+        return next((fact for fact in self.facts if fact.id == named), None)
 
 
 class DraftedClaim(Record):
-    """A claim as a model writes it; ``evidence`` are references such as ``E3`` or ``F1``."""
+    """A claim as a model writes it; ``evidence`` are references such as ``E3`` or ``F1``.
+
+    ``contrary`` names interactions of the claim's situation that ended otherwise.
+    """
 
     section: Section = Section.PREFERENCES
     scope: Sentence = ""
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
     evidence: tuple[str, ...] = ()
+    contrary: tuple[str, ...] = ()
 
 
 class DraftOutput(Record):
@@ -201,13 +236,18 @@ class CritiqueInputs(PromptInputs):
 
 
 class CritiqueOutput(Record):
-    """Why the answer missed, what the user seems to want, and which claims misled."""
+    """Why the answer missed, what the user seems to want, and which claims misled.
+
+    ``stretched`` names claims that were followed in a case that their scope does not cover: that
+    says nothing against them.
+    """
 
     critique: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)
     ]
     preference: Sentence = ""
     misleading: tuple[str, ...] = ()
+    stretched: tuple[str, ...] = ()
 
 
 def _claims(
@@ -219,8 +259,14 @@ def _claims(
     return "\n".join(lines) or NOTHING
 
 
+def _items(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {shorten(text, 400)}" for text in texts) or NOTHING
+
+
 def _claim(claim: Claim) -> str:
     parts: list[str] = [claim.section.value]
+    if claim.contrary:
+        parts.append(f"seen {len(claim.evidence)}x, otherwise {len(claim.contrary)}x")
     if claim.helpful or claim.harmful:
         parts.append(f"helped {claim.helpful}, harmed {claim.harmful}")
     if claim.protected:
@@ -232,7 +278,10 @@ def _claim(claim: Claim) -> str:
 
 
 class ProposeInputs(PromptInputs):
-    """The claims, what failed and why, what must stay right, and the edits that did not help."""
+    """The claims, what failed and why, what must stay right, and the edits that did not help.
+
+    ``history`` holds other cases, earlier and later ones, in time order.
+    """
 
     claims: tuple[Claim, ...] = ()
     failures: tuple[Failure, ...]
@@ -265,7 +314,7 @@ class ProposeInputs(PromptInputs):
             "correct": "\n".join(kept) or NOTHING,
             "history": "\n".join(past) or NOTHING,
             "statistics": self.statistics or NOTHING,
-            "rejected": "\n".join(f"- {shorten(edit, 400)}" for edit in self.rejected) or NOTHING,
+            "rejected": _items(self.rejected),
             "max_edits": str(self.max_edits),
         }
 
@@ -289,6 +338,7 @@ class ProposedEdit(Record):
     text: Sentence = ""
     reason: Sentence = ""
     evidence: tuple[str, ...] = ()
+    contrary: tuple[str, ...] = ()
 
 
 class ProposeOutput(Record):

@@ -22,7 +22,7 @@ def _no_control_characters(value: str) -> str:
     return value
 
 
-def _clean(value: str) -> str:
+def clean(value: str) -> str:
     """Drop what no reader sees and SQL or terminals may trip over: control and surrogate codes."""
     return _CONTROL.sub("", value).encode("utf-8", "replace").decode("utf-8")
 
@@ -37,7 +37,7 @@ EpisodeId = Annotated[
 ]
 """Unique within a user. Recording an id again is a retry, not a second episode."""
 
-Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_clean)]
+Text = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(clean)]
 JsonScalar = str | int | float | bool
 
 SIMULATED = "persona_agent:simulated"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from persona_agent.schema.base import Record
-from persona_agent.schema.episode import EpisodeId, TaskKind, UserId, new_id
+from persona_agent.schema.episode import EpisodeId, TaskKind, UserId, clean, new_id
 
 
 class Section(StrEnum):
@@ -27,15 +27,17 @@ class Claim(Record):
     """One statement of a persona.
 
     ``scope`` says when it applies (empty: always). ``evidence`` names the episodes that it rests
-    on; only a claim that the user stated (``origin="user"``) may have none. ``helpful`` and
-    ``harmful`` count simulated or real uses that it made better or worse.
+    on; only a claim that the user stated (``origin="user"``) may have none. ``contrary`` names
+    those in its scope that ended otherwise, as far as they are known. ``helpful`` and ``harmful``
+    count simulated or real uses that it made better or worse.
     """
 
     id: str = Field(default_factory=new_id)
     section: Section
-    text: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
-    scope: Annotated[str, StringConstraints(max_length=500)] = ""
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(clean)]
+    scope: Annotated[str, StringConstraints(max_length=500), AfterValidator(clean)] = ""
     evidence: tuple[EpisodeId, ...] = ()
+    contrary: tuple[EpisodeId, ...] = ()
     helpful: int = Field(default=0, ge=0)
     harmful: int = Field(default=0, ge=0)
     origin: Literal["learned", "user"] = "learned"
@@ -72,8 +74,8 @@ class TaskStatistics(Record):
 
     ``counts`` holds the most frequent outcomes first; ``recent`` the last ones, newest first, and
     ``latest_at`` is the moment of the newest.
-    For ratings ``mean``, ``median`` and ``spread`` (standard deviation) are set. ``sketches``
-    holds key words and outcome of the latest cases, newest first, where a policy shows them.
+    For ratings ``mean``, ``median`` and ``spread`` (standard deviation) are set. ``alike`` holds
+    the outcomes of the cases most like a query, closest first, where a policy lists them.
     """
 
     task: str
@@ -85,7 +87,7 @@ class TaskStatistics(Record):
     mean: float | None = None
     median: float | None = None
     spread: float | None = None
-    sketches: tuple[tuple[str, str], ...] = ()
+    alike: tuple[str, ...] = ()
 
 
 class RecallBlend(Record):
@@ -103,22 +105,22 @@ class RecallBlend(Record):
 class ContextPolicy(Record):
     """What enters the context of an answer. The optimizer chooses it for each user.
 
-    With ``drop_superseded``, a recalled case is left out when its answer was offered again later
-    in the same situation and another one was chosen: tastes change. With ``brief`` choices are
-    asked for in few words: where little is shown, there is little to weigh. ``show_sketches`` adds
-    past cases in a few key words each to the statistics. ``most_claims`` limits the claims to those
-    with the most evidence and those that are nearest to the query; pinned ones are shown all the
-    same. ``since`` is set where taste changed as a whole: cases from before it are neither recalled
-    nor counted for later questions.
+    With ``drop_superseded``, a recalled case is left out when its answer was offered again later in
+    the same situation and another one was chosen: tastes change. With ``brief`` choices are asked
+    for in few words: where little is shown, there is little to weigh. ``listed`` is how many more
+    cases like the query the statistics tell by their outcome alone. ``most_claims`` limits the
+    claims to those with the most evidence and those that are nearest to the query; pinned ones are
+    shown all the same. ``since`` is set where taste changed as a whole: cases from before it are
+    neither recalled nor counted for later questions.
     """
 
     recalled: int = Field(default=8, ge=0, le=200)
+    listed: int = Field(default=0, ge=0, le=200)
     blend: RecallBlend = RecallBlend()
     drop_superseded: bool = True
     show_claims: bool = True
     show_statistics: bool = True
     show_demonstrations: bool = False
-    show_sketches: bool = False
     most_claims: int | None = Field(default=None, ge=1)
     since: AwareDatetime | None = None
     brief: bool = False

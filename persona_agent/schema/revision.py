@@ -27,7 +27,10 @@ class EditOperation(StrEnum):
 
 
 class Edit(Record):
-    """A change of claims. ``claim_ids`` names what is updated, merged or deleted."""
+    """A change of claims. ``claim_ids`` names what is updated, merged or deleted.
+
+    ``evidence`` names the episodes that show it, ``contrary`` those of its scope that do not.
+    """
 
     operation: EditOperation
     claim_ids: tuple[str, ...] = ()
@@ -36,6 +39,7 @@ class Edit(Record):
     scope: str = Field(default="", max_length=500)
     reason: str = ""
     evidence: tuple[EpisodeId, ...] = ()
+    contrary: tuple[EpisodeId, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -92,11 +92,11 @@ def bearer(request: Request) -> str | None:
 
 def named_user(request: Request) -> str | None:
     """Return the user that the header names, in UTF-8; None without one."""
-    raw = request.headers.get(USER_HEADER)
-    if raw is None:
-        return None
+    values = request.headers.getlist(USER_HEADER)
+    if len(values) > 1:  # which of them a proxy in between has checked is not known
+        raise invalid(f"the header {USER_HEADER} comes {len(values)} times", "user")
     try:
-        return raw.encode("latin-1").decode("utf-8")
+        return values[0].encode("latin-1").decode("utf-8") if values else None
     except UnicodeError:
         raise invalid(f"the header {USER_HEADER} is not UTF-8", "user") from None
 
@@ -129,6 +129,8 @@ class PersonFor:
     ) -> Person:
         """Return the user that is meant."""
         caller = authorize(services_of(request), bearer(request), self._scope)
+        if len(request.query_params.getlist("user")) > 1:
+            raise invalid("'user' comes several times", "user")
         found = caller.person(one_user(named_user(request), user))
         request.state.person = found
         return found

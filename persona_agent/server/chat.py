@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as RequestScope
 
 from persona_agent.server.access import USER_HEADER, Caller, Requires, authorize, bearer
-from persona_agent.server.errors import ApiError, Json
+from persona_agent.server.errors import NOT_JSON, ApiError, Json
+from persona_agent.server.events import EventStream
 from persona_agent.server.keys import Scope
 from persona_agent.server.request import read_chat
 from persona_agent.server.services import Services, services_of
@@ -58,7 +57,7 @@ _CHAT_DOCS: dict[str, Any] = {
     openapi_extra=_CHAT_DOCS,
     response_model=None,
 )
-async def chat_completions(request: Request) -> Response:
+async def chat_completions(request: Request) -> Response | EventStream:
     """Take any request of OpenAI's chat API; what the server does not know goes upstream as it is.
 
     The answer holds `persona.episode_id`: it is there when the exchange is stored for good, and
@@ -67,18 +66,13 @@ async def chat_completions(request: Request) -> Response:
     services = services_of(request)
     caller = authorize(services, bearer(request), Scope.CHAT)
     if not request.headers.get("content-type", "").lower().startswith("application/json"):
-        raise ApiError(415, "send JSON: Content-Type: application/json")
+        raise ApiError(415, NOT_JSON)
     asked = await read_chat(request, caller, services.config, model_names(services))
     services.rates.take(asked.person.id)
     turn = request.state.turn = ServedTurn(services, asked)
     if not asked.streaming:
         return Json(await turn.complete())
-    events = turn.stream()
-    first = await anext(events)  # what fails before the first piece is an ordinary error
-    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-    return StreamingResponse(
-        _joined(first, events), media_type="text/event-stream", headers=headers
-    )
+    return EventStream(turn.stream())
 
 
 class PlainRoute(Route):
@@ -122,10 +116,3 @@ def model_names(services: Services) -> frozenset[str]:
 
 def _model(services: Services) -> dict[str, Any]:
     return {"id": services.model, "object": "model", "created": 0, "owned_by": "persona-agent"}
-
-
-async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        yield first
-        async for event in rest:
-            yield event

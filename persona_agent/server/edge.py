@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from persona_agent.schema import new_id
@@ -53,6 +53,8 @@ class Edge:
                 await refused.response()(scope, receive, answer)
                 return
             await self._app(scope, self._counted(receive), answer)
+        except ClientDisconnect:
+            pass  # nobody is left to be answered
         except Exception as error:  # unforeseen; the others have handlers
             request.state.failure = error
             if status == 0:

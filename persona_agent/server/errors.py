@@ -28,6 +28,7 @@ from persona_agent.errors import (
 from persona_agent.llm.relay import UpstreamError
 
 INVALID = "invalid_request_error"
+NOT_JSON = "send JSON: Content-Type: application/json"
 
 
 class Json(Response):
@@ -125,8 +126,9 @@ def _ours(error: PersonaAgentError) -> ApiError:
 
 
 def _validation(error: RequestValidationError) -> ApiError:
-    problems = error.errors()
-    first = problems[0]
+    if isinstance(error.body, bytes):  # it was not read as JSON
+        return ApiError(415, NOT_JSON)
+    first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
     param = ".".join(place) or None
     if first["type"] == "json_invalid":

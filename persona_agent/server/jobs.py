@@ -70,7 +70,10 @@ class Jobs:
             return self._running[user][0]
         job = Job(user, before=self._used(user))
         self._jobs[job.id] = job
-        self._running[user] = job, asyncio.create_task(self._run(job))
+        task = asyncio.create_task(self._run(job))
+        # Not in the task itself: one that is stopped before it began would never be over.
+        task.add_done_callback(lambda _: self._end(job))
+        self._running[user] = job, task
         while len(self._jobs) > MOST_KEPT + len(self._running):
             oldest = next(one for one in self._jobs.values() if one.over.is_set())
             del self._jobs[oldest.id]
@@ -128,17 +131,18 @@ class Jobs:
                 job.state = "running"
                 job.revision = await self._agent.optimize(job.user)
             job.state = "done"
-        except asyncio.CancelledError:
-            job.state, job.error = "failed", StoreUnavailableError("the server is stopping")
-        except PersonaAgentError as error:
-            job.state, job.error = "failed", error
         except Exception as error:
-            job.state, job.error = "failed", error
-            logger.exception("optimization failed")
-        finally:
-            job.ended, job.after = time.monotonic(), self._used(job.user)
-            self._running.pop(job.user, None)
-            job.over.set()
+            job.error = error
+            if not isinstance(error, PersonaAgentError):
+                logger.exception("optimization failed")
+
+    def _end(self, job: Job) -> None:
+        if job.state != "done":
+            job.state = "failed"
+            job.error = job.error or StoreUnavailableError("the server is stopping")
+        job.ended, job.after = time.monotonic(), self._used(job.user)
+        self._running.pop(job.user, None)
+        job.over.set()
 
     def _used(self, user: str) -> Usage:
         model = self._agent.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from persona_agent.errors import ConflictError
 from persona_agent.server.errors import ApiError, invalid
 
 MOST_USERS = 50_000
+_CONTAINERS = (dict, list)
 
 
 class Rates:
@@ -108,16 +110,14 @@ class Gate:
             self._changed.notify_all()
 
 
-def check_nesting(value: Any, most: int) -> None:
-    """Raise ApiError when JSON nests deeper than ``most``."""
-    level = [value]
+def check_body(body: Any, most: int) -> None:
+    """Raise ApiError when JSON nests deeper than ``most``, or holds a number that is no float."""
+    level = [body]
     for _ in range(most):
-        level = [
-            part
-            for one in level
-            for part in (one.values() if isinstance(one, dict) else one)
-            if isinstance(part, dict | list)
-        ]
+        parts = [part for one in level for part in (one.values() if isinstance(one, dict) else one)]
+        if math.inf in parts or -math.inf in parts:  # 1e999: it could not be passed on
+            raise invalid("the body holds a number that is too large")
+        level = [part for part in parts if isinstance(part, _CONTAINERS)]
         if not level:
             return
     raise invalid(f"the body nests deeper than {most} levels")

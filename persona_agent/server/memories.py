@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -100,14 +102,15 @@ class Feedback(Record):
     @property
     def outcome(self) -> str | None:
         """What the user really wanted, however it was told."""
+        return next(iter(self._told()), None)
+
+    def _told(self) -> list[str]:
         told = (self.choice, self.correction, self.edited_answer)
-        return next((one for one in told if one is not None), None)
+        return [one for one in told if one is not None]
 
     @model_validator(mode="after")
     def _check(self) -> Feedback:
-        told = [
-            one for one in (self.choice, self.correction, self.edited_answer) if one is not None
-        ]
+        told = self._told()
         if len(told) > 1:
             raise ValueError("give one of choice, correction and edited_answer")
         if not told and self.thumb is None and not self.comment:
@@ -161,18 +164,18 @@ async def delete(request: Request, person: Writer, body: Ids) -> dict[str, int]:
 async def export(request: Request, person: Reader) -> PlainTextResponse:
     """Return all that is stored of a user, one JSON object a line."""
     lines = await services_of(request).agent.export(person.id)
-    text = "".join(f"{_renamed(line, person.name)}\n" for line in lines)
-    return PlainTextResponse(text, media_type=NDJSON)
+    shown = await asyncio.to_thread(_renamed, lines, person.name)  # a history may be long
+    return PlainTextResponse("".join(f"{line}\n" for line in shown), media_type=NDJSON)
 
 
 @router.post("/v1/memory/import", summary="Take in an export", openapi_extra=_LINES)
 async def take_in(request: Request, person: Writer) -> dict[str, int]:
     """Store exported lines; whoever they came from, they become this user's."""
     try:
-        lines = (await request.body()).decode("utf-8").splitlines()
+        lines = (await request.body()).decode("utf-8").split("\n")
     except UnicodeDecodeError:
         raise invalid("the body is not UTF-8") from None
-    mine = [_renamed(line, person.id) for line in lines if line.strip()]
+    mine = await asyncio.to_thread(_renamed, lines, person.id)
     services = services_of(request)
     async with services.gate.turn(person.id):
         return await services.agent.import_lines(mine)
@@ -203,12 +206,17 @@ async def feedback(request: Request, person: Judge, body: Feedback) -> Episode:
     return person.shown(told)
 
 
-def _renamed(line: str, user_id: str) -> str:
-    """Return an exported line with another user's name on it. Raises ApiError."""
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        raise invalid("each line must be a JSON object")
-    return json.dumps(fields | {"user_id": user_id}, ensure_ascii=False)
+def _renamed(lines: Iterable[str], user_id: str) -> list[str]:
+    """Return exported lines with another user's name on them. Raises ApiError."""
+    renamed = []
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            raise invalid("each line must be a JSON object")
+        renamed.append(json.dumps(fields | {"user_id": user_id}))
+    return renamed

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from persona_agent.llm.relay import Body
 from persona_agent.server.access import Caller, Person, named_user, one_user
 from persona_agent.server.config import ServerConfig
 from persona_agent.server.errors import ApiError, invalid
-from persona_agent.server.limits import check_nesting
+from persona_agent.server.limits import check_body
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 THREAD_KEYS = ("thread", "thread_id")
 _LONGEST_NAME = 256
+_MOST_TOOLS = 128
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class ChatRequest:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Names of the tools on offer."""
+        """Names of the tools on offer, as many and as long as a trace may hold."""
         names = []
-        for tool in self.body.get("tools") or ():
+        for tool in (self.body.get("tools") or ())[:_MOST_TOOLS]:
             function = tool.get("function") if isinstance(tool, dict) else None
             name = function.get("name") if isinstance(function, dict) else None
             if isinstance(name, str):
-                names.append(name)
+                names.append(name[:_LONGEST_NAME])
         return tuple(names)
 
 
@@ -74,7 +75,7 @@ async def read_chat(
         thread=_take_thread(body),
         streaming=bool(streaming),
         usage_wanted=bool(options.get("include_usage")),
-        episode_id=_episode_id(request, person),
+        episode_id=_episode_id(request, person, messages),
     )
 
 
@@ -87,7 +88,7 @@ def parse(raw: bytes, config: ServerConfig) -> Body:
         raise invalid(f"the body {what}") from None
     if not isinstance(body, dict):
         raise invalid("the body must be a JSON object")
-    check_nesting(body, config.max_nesting)
+    check_body(body, config.max_nesting)
     return body
 
 
@@ -98,7 +99,8 @@ def _messages(found: Any, most: int) -> list[dict[str, Any]]:
         raise invalid(f"at most {most} messages are taken, got {len(found)}", "messages")
     for place, message in enumerate(found):
         where = f"messages.{place}"
-        if not isinstance(message, dict) or message.get("role") not in ROLES:
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(role, str) or role not in ROLES:
             raise invalid(f"{where} must be an object with a known 'role'", where)
         content = message.get("content")
         if not isinstance(content, str | list | None):
@@ -141,10 +143,13 @@ def _take_thread(body: Body) -> str:
     return thread
 
 
-def _episode_id(request: Request, person: Person) -> str | None:
-    """Return the id that a retried request shares with the first one, if it names itself."""
+def _episode_id(request: Request, person: Person, messages: list[dict[str, Any]]) -> str | None:
+    """Return the id that a retried request shares with the first one, if it names itself.
+
+    Other messages under the same name are another turn: as a retry they would be acknowledged,
+    and not stored.
+    """
     key = request.headers.get("idempotency-key")
     if not key:
         return None
-    content = f"{person.id}\0{key}".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(content).hexdigest()[:32]
+    return hashlib.sha256(to_json([person.id, key, messages])).hexdigest()[:32]

@@ -190,6 +190,30 @@ class _EpisodeStoreMachine(RuleBasedStateMachine):
         mine[id_] = (changed, mine[id_][1])
         assert self.store.set_outcome(user, id_, outcome=outcome) == changed
 
+    @rule(
+        rows=st.lists(
+            _stored(), min_size=1, max_size=6, unique_by=lambda row: (row[0].user_id, row[0].id)
+        )
+    )
+    def complete(self, rows: list[Stored]) -> None:
+        fresh, late, told, other = [], [], [], []
+        for episode, vector in rows:
+            mine = self.users.setdefault(episode.user_id, {})
+            if episode.id not in mine:
+                mine[episode.id] = (episode, vector)
+                fresh.append((episode, vector))
+                continue
+            late.append(episode)
+            stored, its_vector = mine[episode.id]
+            if episode.outcome is not None and stored.outcome is None:
+                told.append(stored.model_copy(update={"outcome": episode.outcome}))
+                mine[episode.id] = (told[-1], its_vector)
+            elif episode.outcome not in (None, stored.outcome):
+                other.append(episode.id)
+        vectors = np.stack([POOL[0], *(vector for _, vector in fresh)])[1:]
+        found = self.store.complete([episode for episode, _ in fresh], vectors, late)
+        assert found == ([episode.id for episode, _ in fresh], told, other)
+
     @rule(user=_users, names=st.lists(_names, max_size=4))
     def delete(self, user: str, names: list[str]) -> None:
         mine = self.users.get(user, {})

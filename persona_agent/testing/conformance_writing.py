@@ -91,6 +91,33 @@ class WritingConformance:
         assert ids(store.recall("ann", POOL[1], limit=9, with_outcome=True)) == ["e1"]
         np.testing.assert_array_equal(store.vectors("ann", ["e1"]), POOL[:1])
 
+    def test_late_outcomes_and_new_episodes_come_together(self, store: EpisodeStore) -> None:
+        """An outcome completes what is stored without one; one that is wrong keeps all out."""
+        early, known = make_episode("e1"), make_episode("e2", outcome="a")
+        store.add([early, known], POOL[:2])
+        store.recall("ann", POOL[0], limit=2)
+        new, bad = make_episode("e3", user="bob"), make_episode("e4", x=float("inf"))
+        late = [make_episode("e1", task="t", outcome="b"), make_episode("e2", outcome="b")]
+        wrong = early.model_copy(update={"outcome": "z"})
+        for batch, vectors, outcomes in (
+            ([new], POOL[:1], [wrong]),
+            ([new], POOL[:1], [late[0], late[0]]),
+            ([new], POOL[:1] * 2, late),
+            ([new, bad], POOL[:2], late),
+        ):
+            with pytest.raises(InputError):
+                store.complete(batch, vectors, outcomes)
+            assert store.users() == ["ann"] and store.timeline("ann") == [early, known]
+        told, gone = early.model_copy(update={"outcome": "b"}), make_episode("e9", outcome="a")
+        assert store.complete([new], POOL[:1], [*late, gone]) == (["e3"], [told], ["e2"])
+        assert store.timeline("ann") == [told, known] and store.timeline("bob") == [new]
+        assert ids(store.recall("ann", POOL[0], limit=9, with_outcome=True)) == ["e1", "e2"]
+        np.testing.assert_array_equal(store.vectors("ann", ["e1"]), POOL[:1])
+        none = np.zeros((0, 4), np.float32)
+        assert store.complete([new], POOL[:1], late) == ([], [], ["e2"])
+        assert store.complete([], none, late) == ([], [], ["e2"])
+        assert store.complete([new], POOL[:1], []) == store.complete([], none, []) == ([], [], [])
+
     def test_deleted_episodes_are_gone(self, store: EpisodeStore) -> None:
         """From every way of asking."""
         store.add([make_episode("e1"), make_episode("e2", day=1)], POOL[:2])

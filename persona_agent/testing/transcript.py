@@ -82,7 +82,7 @@ class Request(Record):
 def read_transcript(path: Path) -> list[tuple[Request, Reply]]:
     """Return the rows of a transcript. Raises InputError, naming the line, when it is not valid."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the transcript {path} cannot be read: {error}") from None
     rows = []

@@ -8,7 +8,7 @@ from typing import Any
 from persona_agent.memory import Memory
 from persona_agent.prompts.lab import CheckInputs
 from persona_agent.protocols import ChatMessage, ChatReply, ToolCall
-from persona_agent.schema import Episode, Query
+from persona_agent.schema import ContextPolicy, Episode, Persona, Query
 from persona_agent.settings import Settings
 
 
@@ -24,6 +24,11 @@ def record(memory: Memory, user: str, query: str, outcome: str | None = None) ->
     episode = Episode(user_id=user, query=Query(text=query, task="films"), outcome=outcome)
     memory.episodes.add([episode], memory.embedder.embed([query]))
     return episode
+
+
+def recall_nothing(memory: Memory, user: str) -> None:
+    persona = Persona(user_id=user, policy=ContextPolicy(recalled=0))
+    memory.personas.put(persona, expected=None)
 
 
 def contents(messages: tuple[ChatMessage, ...]) -> list[str]:

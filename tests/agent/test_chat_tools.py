@@ -12,13 +12,14 @@ from persona_agent.memory import Memory
 from persona_agent.protocols import ChatReply, Tool
 from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
-from tests.agent.chats import call, record
+from tests.agent.chats import call, recall_nothing, record
 
 
 async def test_tools_run_and_the_model_sees_their_results(
     memory: Memory, settings: Settings
 ) -> None:
     record(memory, "ana", "where to sit on a train", "by the window")
+    recall_nothing(memory, "ana")  # else the prompt shows what there is
     model = ScriptedModel(
         chat=[call("search_memory", query="train seat"), call("lookup_facts", topic="x"), "Window."]
     )
@@ -33,6 +34,20 @@ async def test_tools_run_and_the_model_sees_their_results(
     assert "where to sit on a train -> by the window" in result.content
 
 
+async def test_a_search_gives_other_memories_than_the_prompt(
+    memory: Memory, settings: Settings
+) -> None:
+    for number in range(12):
+        record(memory, "ana", f"a train ride {number}", f"seat {number}")
+    model = ScriptedModel(chat=[call("search_memory", query="a train ride", limit=20), "Window."])
+    turn = await Chat(memory, model, settings).turn("ana", "a train ride", thread="t")
+    result = model.chats[1][-1].content
+    prompted = {one.episode.outcome for one in turn.recalled}
+    found = {f"seat {number}" for number in range(12) if f"-> seat {number}\n" in result}
+    assert prompted and found == {f"seat {number}" for number in range(12)} - prompted
+    assert f"(not repeated: {len(prompted)} that you see above)" in result
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_searched_memories_hold_own_answers_of_the_thread_but_no_message_twice(
     memory: Memory, settings: Settings, keeps: bool
@@ -43,6 +58,7 @@ async def test_searched_memories_hold_own_answers_of_the_thread_but_no_message_t
         return f"Answer to {messages[-1].content}" if messages[-1].role == "user" else "done"
 
     model = ScriptedModel(chat=answer)
+    recall_nothing(memory, "ana")
     chat = Chat(memory, model, settings.model_copy(update={"commitment": keeps}))
     for text in ("a name for my boat", *(f"remark {number}" for number in range(10)), "search"):
         await chat.turn("ana", text, thread="t")

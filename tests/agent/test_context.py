@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from persona_agent.agent.context import Context, ContextBuilder
+from persona_agent.llm.offline.reading import read
 from persona_agent.memory.episodes import InMemoryEpisodeStore
-from persona_agent.persona.render import SKETCHES_HEADING
-from persona_agent.persona.statistics import MOST_LABELS
+from persona_agent.persona.render import ALIKE
 from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section
 from persona_agent.testing import HashEmbedder
 
@@ -148,24 +148,93 @@ def test_what_the_user_said_goes_by_nearness_however_often_other_things_were_see
     assert "trails" not in text and "with milk" in text
 
 
-# --- cases in key words -------------------------------------------------------------------------
-
-IN_SHORT = ContextPolicy(recalled=1, show_sketches=True)
+MEALS = ("soup", "bread")
 
 
-def test_other_cases_than_the_recalled_one_are_shown_in_key_words() -> None:
-    context = built(["tea", "milk", "tea"], IN_SHORT, asked="evening drink, kitchen 1")
-    (recalled,) = context.recalled
-    assert recalled.episode.outcome == "milk"
-    block = f'{SKETCHES_HEADING}\n- "tea": evening drink attic; evening drink harbour'
-    assert context.persona_text.endswith(block)
-    assert SKETCHES_HEADING not in built(["tea", "tea"], ContextPolicy()).persona_text
+def kitchen() -> InMemoryEpisodeStore:
+    """Two evening drinks (e0, e1) and three meals (m0 to m2), all alike in words."""
+    asked = [(f"e{n}", "drinks", ("tea", "milk")) for n in range(2)]
+    asked += [(f"m{n}", "meals", MEALS) for n in range(3)]
+    episodes = [
+        Episode(
+            id=id_,
+            user_id="ann",
+            query=Query(text="in the evening", options=options, task=task),
+            outcome=options[0],
+            at=day(n),
+        )
+        for n, (id_, task, options) in enumerate(asked)
+    ]
+    store = InMemoryEpisodeStore()
+    store.add(episodes, EMBEDDER.embed([one.query.text for one in episodes]))
+    return store
 
 
-def test_nothing_is_shown_in_key_words_where_outcomes_are_too_many_to_be_counted() -> None:
-    differing = [f"drink {n // 2}" for n in range(4 * MOST_LABELS)]
-    assert SKETCHES_HEADING not in built(differing, IN_SHORT).persona_text
-    assert SKETCHES_HEADING in built(differing[: 2 * MOST_LABELS], IN_SHORT).persona_text
+def resting_on(*evidence: str, text: str, scope: str = "") -> Claim:
+    return Claim(section=Section.PREFERENCES, scope=scope, text=text, evidence=evidence)
+
+
+SOUP = resting_on("m0", "m1", "m2", scope="for an evening drink or meal", text="takes soup")
+HEARTY = resting_on("m0", "m1", "m2", text="likes an evening drink hearty")
+TEA = resting_on("e0", "e1", scope="late at night", text="takes tea")
+BOTH = resting_on("e0", "m0", scope="at home", text="takes what is warm")
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [(1, {TEA}), (2, {TEA, BOTH}), (3, {TEA, BOTH, HEARTY}), (9, {TEA, BOTH, HEARTY})],
+)
+def test_for_a_choice_claims_of_its_own_task_are_shown_first(most: int, shown: set[Claim]) -> None:
+    policy = ContextPolicy(recalled=0, most_claims=most)
+    persona = Persona(user_id="ann", claims=(SOUP, HEARTY, TEA, BOTH), policy=policy)
+    contexts = ContextBuilder(kitchen(), EMBEDDER, persona_tokens=600)
+    query = Query(text="an evening drink", options=("tea", "milk"), task="drinks")
+    text = contexts.build(persona, query).persona_text
+    assert {one.text for one in persona.claims if one.text in text} == {one.text for one in shown}
+
+
+def test_a_question_without_options_is_of_no_task_in_particular() -> None:
+    policy = ContextPolicy(recalled=0, most_claims=1)
+    persona = Persona(user_id="ann", claims=(SOUP, TEA), policy=policy)
+    contexts = ContextBuilder(kitchen(), EMBEDDER, persona_tokens=600)
+    query = Query(text="for an evening drink or meal", task="chat")
+    assert SOUP.text in contexts.build(persona, query).persona_text
+
+
+# --- cases told by their outcome ------------------------------------------------------------------
+
+ONE_IN_FULL = ContextPolicy(recalled=1, listed=2)
+
+
+def test_cases_after_those_in_full_are_told_by_their_outcome_closest_first() -> None:
+    outcomes = ["tea", "milk", "cocoa", "milk"] * 3
+    asked = "evening drink, kitchen 1"
+    ranked = built(outcomes, ContextPolicy(recalled=3, drop_superseded=False), asked=asked).recalled
+    context = built(outcomes, ONE_IN_FULL, asked=asked)
+    assert [one.episode.id for one in context.recalled] == [ranked[0].episode.id]
+    (counts,) = read(context.persona_text).counts
+    assert counts.alike == tuple(one.episode.outcome for one in ranked[1:])
+    only = built(outcomes, ContextPolicy(recalled=0, listed=3), asked=asked)
+    assert not only.recalled
+    (counts,) = read(only.persona_text).counts
+    assert counts.alike == tuple(one.episode.outcome for one in ranked)
+    assert ALIKE not in built(outcomes, ContextPolicy(), asked=asked).persona_text
+
+
+def test_nothing_of_the_future_and_nothing_of_an_old_taste_is_listed() -> None:
+    outcomes = ["tea"] * 4 + ["milk"] * 4
+    (early,) = read(built(outcomes, ONE_IN_FULL, before=day(4)).persona_text).counts
+    assert early.alike == ("tea", "tea")
+    changed = ContextPolicy(recalled=1, listed=7, since=day(4))
+    (late,) = read(built(outcomes, changed).persona_text).counts
+    assert late.alike == ("milk", "milk", "milk")
+
+
+def test_as_many_are_listed_as_there_are_and_only_beside_counts() -> None:
+    found = read(built(["tea"] * 3, ContextPolicy(recalled=1, listed=5)).persona_text).counts
+    assert found[0].alike == ("tea", "tea")
+    without = ContextPolicy(recalled=1, listed=5, show_statistics=False)
+    assert built(["tea"] * 3, without).persona_text == ""
 
 
 # --- the text of the turn before ----------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from persona_agent.agent.mediate import HABIT_CASES, learn_habits, wishes
+from persona_agent.agent.chat.mediate import HABIT_CASES, learn_habits, wishes
 from persona_agent.schema import Episode, Query
 from persona_agent.testing import ScriptedModel
 

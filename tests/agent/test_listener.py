@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from persona_agent.agent.chat import Chat
-from persona_agent.agent.repairs import Grounds, Repairs
+from persona_agent.agent.chat.repairs import Grounds, Repairs
 from persona_agent.errors import SettingsError
 from persona_agent.memory import Memory
 from persona_agent.prompts.lab import CheckInputs, ListenInputs

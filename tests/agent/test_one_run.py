@@ -158,3 +158,22 @@ async def test_who_is_forgotten_while_somebody_optimizes_does_not_come_back(
         may_go_on.set()
         await asyncio.gather(asked, forgotten)
         assert await agent.history("ana") == [] == await agent.revisions("ana")
+
+
+async def test_a_run_whose_episodes_are_deleted_under_way_says_that_it_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with PersonaAgent.open(tmp_path, embedder="hash") as agent:
+        search = agent._optimizer.optimize
+
+        async def late(*args: Any, **kwargs: Any) -> Revision:
+            latest = [episode.id for episode in await agent.episodes("ana")][-3:]
+            await agent.delete_episodes("ana", latest)
+            return await search(*args, **kwargs)
+
+        await suppers(agent, 12)
+        with monkeypatch.context() as patched:
+            patched.setattr(agent._optimizer, "optimize", late)
+            with pytest.raises(ConflictError, match="deleted meanwhile; run it again"):
+                await agent.optimize("ana")
+        assert (await agent.optimize("ana")).outcomes == 9

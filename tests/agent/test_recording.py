@@ -108,6 +108,35 @@ def test_a_batch_is_stored_all_or_nothing(agent: PersonaAgent) -> None:
     assert agent.record_episodes_sync([]) == 0
 
 
+def test_an_import_completes_what_is_stored_and_adds_what_is_new(agent: PersonaAgent) -> None:
+    early = Episode(id="a", user_id="ana", query=Query(text="which tea?"))
+    told = early.model_copy(update={"outcome": "green, password: hunter2secret"})
+    new = Episode(id="b", user_id="ana", query=Query(text="which cup?"), outcome="the blue one")
+    assert agent.import_episodes_sync([early]) == (["a"], [], [])
+    done = agent.import_episodes_sync([told, new])
+    assert done.new == ["b"] and [one.id for one in done.told] == ["a"] and not done.other
+    assert "hunter2secret" not in repr(agent.memory.episodes.timeline("ana"))
+    assert agent.import_episodes_sync([told, new]) == ([], [], [])
+    other = new.model_copy(update={"outcome": "the red one"})
+    assert agent.import_episodes_sync([other]) == ([], [], ["b"])
+    with pytest.raises(InputError, match="twice"):
+        agent.import_episodes_sync([told, told])
+    assert agent.import_episodes_sync([]) == ([], [], [])
+
+
+def test_an_imported_reply_to_a_question_is_what_the_user_stated(agent: PersonaAgent) -> None:
+    asked = Episode(
+        id="a",
+        user_id="ana",
+        query=Query(text="A film?", options=TAGS),
+        metadata={"question": "War or drama?"},
+    )
+    agent.record_episodes_sync([asked])
+    agent.import_episodes_sync([asked.model_copy(update={"outcome": "war"})])
+    (fact,) = agent.facts_sync("ana")
+    assert fact.stated and fact.sources == ("a",)
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [

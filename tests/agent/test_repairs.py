@@ -10,7 +10,7 @@ import pytest
 
 from persona_agent import PersonaAgent
 from persona_agent.agent.chat import Chat
-from persona_agent.agent.repairs import Grounds, Repairs
+from persona_agent.agent.chat.repairs import Grounds, Repairs
 from persona_agent.agent.traces import TRACES_FILE, TraceStore
 from persona_agent.cli.main import main
 from persona_agent.errors import ModelCallError

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from persona_agent.agent.chat import Chat
-from persona_agent.agent.thread_repair import check_threads, rebuild_threads
+from persona_agent.agent.chat.thread_repair import check_threads, rebuild_threads
 from persona_agent.errors import StoreDamagedError, StoreUnavailableError
 from persona_agent.memory import open_memory
 from persona_agent.memory.rebuild import FileCheck

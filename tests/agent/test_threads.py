@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from persona_agent.agent.chat import Chat
-from persona_agent.agent.threads import thread_id
+from persona_agent.agent.chat.threads import thread_id
 from persona_agent.errors import ConflictError, StoreUnavailableError
 from persona_agent.memory import open_memory
 from persona_agent.memory.file_lock import hold

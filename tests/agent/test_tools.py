@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from persona_agent.agent import wikipedia
-from persona_agent.agent.chat_prompt import CHAT, CHAT_KEPT, REPLY_AGAIN, SECTION_TAGS, memory_line
-from persona_agent.agent.tools import (
+from persona_agent.agent.chat import wikipedia
+from persona_agent.agent.chat.prompt import CHAT, CHAT_KEPT, REPLY_AGAIN, SECTION_TAGS, memory_line
+from persona_agent.agent.chat.tools import (
     LONGEST_RESULT,
     MOST_CALLS,
     ChatTool,
@@ -111,7 +111,9 @@ async def test_memory_search_shows_own_answers_of_the_thread_and_nothing_twice(
     assert "boat 0 (earlier in this conversation; you answered: Try Heron 0.)" in text
     assert "boat 1" not in text and "boat 2" in text, "what is left out leaves its place"
     assert "Heron 2" not in text and "Heron" not in await found()
-    assert "beyond the messages" in await found(shown=[one.id for one in episodes])
+    assert "(not repeated: 1 that you see above)" in text, "the search found it, all the same"
+    assert "not repeated" not in await found()
+    assert "beyond what you see above" in await found(shown=[one.id for one in episodes])
 
 
 async def test_facts_are_looked_up_by_topic(memory: Memory) -> None:

@@ -241,8 +241,39 @@ def test_import_takes_outcomes_that_come_later(
     assert told(outcome="yes").stdout == later
     other = told(outcome="no")
     assert other.stdout == "0 new interactions of 1 user; 1 was there already\n"
-    assert other.stderr == "1 have another outcome than the one that is stored, which stays\n"
+    assert other.stderr == "1 has another outcome than the one that is stored, which stays\n"
     assert [one.outcome for one in agent.memory.episodes.timeline("ana")] == ["yes"]
+
+
+def test_a_file_with_one_wrong_late_outcome_is_not_imported_at_all(
+    cli: Cli, agent: PersonaAgent, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    known = [
+        {"user": "ana", "id": name, "query": f"{name}?", "options": ["x", "y"]} for name in "ab"
+    ]
+    later = [
+        {"user": "ana", "id": "a", "query": "a?", "outcome": "x"},
+        {"user": "ana", "id": "new", "query": "new?", "outcome": "x"},
+        {"user": "ana", "id": "b", "query": "b?", "outcome": "z"},
+    ]
+    path.write_text(json.dumps(known), encoding="utf-8")
+    assert cli("import", str(path)).returncode == 0
+    path.write_text(json.dumps(later), encoding="utf-8")
+    refused = cli("import", str(path))
+    assert refused.returncode == 2
+    assert "'b'" in refused.stderr and "not one of the options" in refused.stderr
+    stored = agent.memory.episodes.timeline("ana")
+    assert sorted((one.id, one.outcome) for one in stored) == [("a", None), ("b", None)]
+
+
+@pytest.mark.parametrize("bench", ["memory", "serve", "kill"])
+def test_what_measures_writes_its_results_to_a_file(
+    cli: Cli, bench: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli("bench", bench, "--json")
+    assert "--json: expected one argument" in capsys.readouterr().err
 
 
 def test_ui_without_streamlit_has_the_install_line(

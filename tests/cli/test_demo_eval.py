@@ -91,12 +91,14 @@ def test_eval_lamp_names_what_is_wrong(
     assert written.out == ""
 
 
-def test_eval_lamp_says_where_results_cannot_be_written(
+def test_eval_lamp_says_beforehand_where_results_cannot_be_written(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--arms", "last", "--json", str(data / "under a file.json")]
-    assert main(["eval", "lamp", "--data", str(data), *arguments]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval", "lamp", "--data", str(data), *arguments])
+    shown = capsys.readouterr()
+    assert "cannot be written" in shown.err and not shown.out
 
 
 def few() -> tuple[DemoUser, ...]:

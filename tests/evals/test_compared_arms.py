@@ -15,12 +15,12 @@ from persona_agent.evals.arms.arm import Answerer, Bench, PaperConfig, whole
 from persona_agent.evals.arms.catalog import ARMS, choose_arms
 from persona_agent.evals.arms.paper import paper_persona
 from persona_agent.evals.arms.react import MOST_SEARCHES
-from persona_agent.evals.arms.sparse import MOST_CLAIMS, SPARSE, at_most_one
-from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.arms.sparse import LISTED, MOST_CLAIMS, SPARSE, at_most_one
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.optimizer import OptimizerConfig
 from persona_agent.optimizer.policies import MANY
-from persona_agent.persona.render import SKETCHES_HEADING
+from persona_agent.persona.render import ALIKE
 from persona_agent.prompts import DecideInputs, DraftInputs
 from persona_agent.prompts.baselines import ReactInputs, RewriteInputs
 from persona_agent.schema import Episode, Persona, Query
@@ -29,10 +29,11 @@ from persona_agent.testing import HashEmbedder, ScriptedModel
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LABELS = ("tea", "coffee")
+PLACES = ("harbour", "kitchen", "attic", "meadow", "station")
 
 
 def asked(day: int) -> Query:
-    return Query(text=f"drink on day {day}", options=LABELS, task="drinks")
+    return Query(text=f"{PLACES[day % 5]} drink on day {day}", options=LABELS, task="drinks")
 
 
 def bench(model: ScriptedModel, history: int = 6, **changes: Any) -> Bench:
@@ -266,7 +267,7 @@ async def test_the_sparse_setting_shows_one_case_and_asks_in_few_words() -> None
     assert runs[SPARSE].answers == {("ann", "q"): "tea"}
     briefly = inputs_of(model, "decide_brief", DecideInputs)
     assert briefly and all(len(one.recalled) <= 1 for one in briefly)
-    assert any(SKETCHES_HEADING in one.persona for one in briefly)
+    assert any(ALIKE in one.persona for one in briefly)
     # Only the generic prompt, which shows nothing, is as it is everywhere.
     assert all(not one.recalled for one in inputs_of(model, "decide", DecideInputs))
 
@@ -275,5 +276,5 @@ def test_generic_stays_generic_in_the_sparse_setting() -> None:
     generic = Persona.generic("ann")
     assert at_most_one(generic) == generic
     least = at_most_one(Persona(user_id="ann", policy=MANY)).policy
-    assert (least.recalled, least.most_claims) == (1, MOST_CLAIMS)
-    assert least.show_statistics and least.show_sketches and least.brief
+    assert (least.recalled, least.listed, least.most_claims) == (1, LISTED, MOST_CLAIMS)
+    assert least.show_statistics and least.brief

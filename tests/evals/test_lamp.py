@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from persona_agent.errors import InputError
-from persona_agent.evals.data.datasets import load_dataset, select
+from persona_agent.evals.data.eval_data import in_notation, select
+from persona_agent.evals.data.lamp import load_dataset
 
 Write = Callable[..., Path]
 
@@ -72,7 +73,8 @@ def test_movie_tagging(write: Write) -> None:
     assert first.at == datetime(1970, 1, 1, 0, 1, 40, tzinfo=UTC)
     query = user.queries[0]
     assert (query.query.text, query.query.options) == ("A duel.", LABELS)
-    assert query.gold == query.outcome == data.answer_in_notation(query, "action") == "action"
+    assert query.gold == query.outcome == "action"
+    assert in_notation(query.query, "action", data.notation) == "action"
 
 
 def test_news_falls_back_to_the_title_of_an_item_without_text(write: Write) -> None:
@@ -100,9 +102,9 @@ def test_citation_has_an_episode_for_each_reference(write: Write) -> None:
     assert query.query.text == 'On "Big" Graphs'
     assert query.query.options == ("Trees", 'Say "Yes"')
     assert (query.gold, query.outcome) == ("[2]", 'Say "Yes"')
-    assert data.answer_in_notation(query, "Trees") == "[1]"
+    assert in_notation(query.query, "Trees", data.notation) == "[1]"
     with pytest.raises(InputError, match="not one of the options"):
-        data.answer_in_notation(query, "Bushes")
+        in_notation(query.query, "Bushes", data.notation)
 
 
 def test_citation_with_abstracts_only(write: Write) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from persona_agent.errors import BudgetExceededError, InputError, ModelCallError
 from persona_agent.evals.arms.catalog import ARMS, choose_arms
-from persona_agent.evals.data.datasets import load_dataset
-from persona_agent.evals.lamp_run import evaluate_file, score_runs
+from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.evaluation import evaluate_file, score_runs
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.evals.scores.rescore import rescore
 from persona_agent.evals.scores.results import EvalResult, to_json

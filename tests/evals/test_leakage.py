@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from persona_agent.evals.arms.catalog import ARMS, Bench, aligned, drafted
-from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.persona import render

@@ -1,4 +1,4 @@
-"""PAHF: what people choose by their likes, the order of time, and recovery after the switch."""
+"""PAHF as an evaluation: the order of time, results, and recovery after the switch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,8 +16,8 @@ from persona_agent.evals.arms.arm import Answerer, Bench
 from persona_agent.evals.arms.catalog import choose_arms
 from persona_agent.evals.arms.sparse import SPARSE
 from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
-from persona_agent.evals.lamp_run import score_runs
-from persona_agent.evals.pahf.dataset import DECLINE, load_domain
+from persona_agent.evals.evaluation import score_runs
+from persona_agent.evals.pahf.dataset import load_domain
 from persona_agent.evals.pahf.online import online
 from persona_agent.evals.pahf.results import (
     DomainResult,
@@ -27,172 +26,19 @@ from persona_agent.evals.pahf.results import (
     rescored,
 )
 from persona_agent.evals.pahf.run import PAHF_ARMS, evaluate_pahf
-from persona_agent.evals.pahf.tables import pahf_text
+from persona_agent.evals.pahf.tables import pahf_view
 from persona_agent.evals.pahf.timeline import REFIT, fitted_with, online_dataset, phase_of
 from persona_agent.evals.report.inputs import load_input
 from persona_agent.evals.runner import ArmRun, make_bench, run_arms
 from persona_agent.evals.scores.results import save_result
+from persona_agent.evals.tables import plain_text
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.protocols import InputT, OutputT, Prompt
 from persona_agent.settings import Settings
 from persona_agent.testing import HashEmbedder
-from tests.conftest import DATA
+from tests.evals.pahf import errands
 
 HASHED = Settings(embedder="hash")
-LIKES = {
-    "dislike": ["steel", "glass"],
-    "like_second": ["oak"],
-    "like_most": "walnut",
-}
-OTHER = {"dislike": ["walnut", "oak"], "like_second": ["glass"], "like_most": "steel"}
-SIZES = {"dislike": ["huge"], "like_second": ["small"], "like_most": "tiny"}
-
-
-def people(material: dict[str, Any]) -> dict[str, Any]:
-    table = {"material": material, "size": SIZES}
-    return {name: {"persona_info": {"name": name, "table": table}} for name in ("Ann", "Bob")}
-
-
-def purchase(user: str, gt: str | None, *options: list[str]) -> dict[str, Any]:
-    named = {f"Option {letter}": option for letter, option in zip("ABC", options, strict=True)}
-    return {"product": "table", **named, "User": user, "Task": "Buy a table I like", "gt": gt}
-
-
-def shop(folder: Path, **changed: Any) -> Path:
-    """A folder of PAHF shopping in small; ``changed`` replaces files, by their stem."""
-    best, second = ["walnut", "tiny"], ["oak", "tiny"]
-    before: list[Any] = [
-        ("A", best, second, ["steel", "tiny"]),
-        (None, ["glass", "tiny"], ["oak", "huge"], ["steel", "huge"]),
-    ]
-    after: list[Any] = [("C", best, second, ["steel", "tiny"])] * 2
-    files: dict[str, Any] = {
-        "shopping_persona_info": people(LIKES),
-        "shopping_updated_persona_info": people(OTHER),
-    }
-    for phase, rows in ((1, before), (2, before), (3, after), (4, after)):
-        files[f"shopping_phase{phase}"] = [
-            purchase(user, gt, *options) for user in ("Ann", "Bob") for gt, *options in rows
-        ]
-    for name, value in (files | changed).items():
-        (folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
-    return folder
-
-
-def errands(folder: Path, each: int = 12) -> Path:
-    """A folder of PAHF embodied in small: two people who want another cup after the switch."""
-    for stage, wanted in (("original", "red cup"), ("evolved", "blue cup")):
-        for letter in "AB":
-            rows = [
-                {
-                    "user": user,
-                    "task": f"Bring me something to drink, case {number} {letter}",
-                    "scene_objects": ["red cup", "blue cup", "green cup"],
-                    "user_intent_object": wanted,
-                }
-                for user in ("Ann", "Bob")
-                for number in range(each)
-            ]
-            path = folder / f"embodied_scenarios_{stage}_scenarios_{letter}.json"
-            path.write_text(json.dumps(rows), encoding="utf-8")
-    return folder
-
-
-# --- what people choose -------------------------------------------------------------------------
-
-
-def test_the_best_acceptable_product_is_chosen(tmp_path: Path) -> None:
-    ann = load_domain(shop(tmp_path), "shopping").phases[1]["Ann"]
-    assert ann[0].outcome == "walnut, tiny"
-    assert ann[0].decided
-    assert set(ann[0].query.options) == {"walnut, tiny", "oak, tiny", "steel, tiny"}
-
-
-def test_where_no_product_is_acceptable_the_least_bad_one_is_chosen(tmp_path: Path) -> None:
-    # One disliked value in "glass, tiny" and "oak, huge"; the former has a most liked one as well.
-    second = load_domain(shop(tmp_path), "shopping").phases[1]["Ann"][1]
-    assert (second.outcome, second.decided) == ("glass, tiny", True)
-
-
-def test_where_no_product_is_acceptable_nothing_is_bought_when_that_is_possible(
-    tmp_path: Path,
-) -> None:
-    first, second = load_domain(shop(tmp_path), "shopping", may_decline=True).phases[1]["Ann"]
-    assert (first.outcome, second.outcome) == ("walnut, tiny", DECLINE)
-    assert DECLINE in first.query.options
-
-
-def test_likes_that_do_not_decide_leave_a_choice_that_nobody_can_foresee(tmp_path: Path) -> None:
-    options = (["glass", "tiny"], ["steel", "tiny"], ["steel", "huge"])
-    tie = [purchase(user, None, *options) for user in ("Ann", "Bob")]
-    chosen = load_domain(shop(tmp_path, shopping_phase2=tie), "shopping").phases[2]["Ann"][0]
-    assert not chosen.decided
-    assert chosen.outcome in ("glass, tiny", "steel, tiny")
-
-
-def test_options_are_shuffled_by_the_seed_alone(tmp_path: Path) -> None:
-    folder = errands(tmp_path)
-    orders = [
-        [one.query.options for one in load_domain(folder, "embodied", seed=seed).phases[1]["Ann"]]
-        for seed in (0, 0, 1)
-    ]
-    assert orders[0] == orders[1] != orders[2]
-    assert len(set(orders[0])) > 1
-
-
-def test_an_object_may_be_named_by_the_words_that_only_it_has(tmp_path: Path) -> None:
-    folder = errands(tmp_path)
-    path = folder / "embodied_scenarios_original_scenarios_A.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    rows[0]["user_intent_object"] = "red"
-    path.write_text(json.dumps(rows), encoding="utf-8")
-    assert load_domain(folder, "embodied").phases[1]["Ann"][0].outcome == "red cup"
-    rows[0]["user_intent_object"] = "cup"
-    path.write_text(json.dumps(rows), encoding="utf-8")
-    with pytest.raises(InputError, match=r"scenarios_A.json: record 1: field 'user_intent_object'"):
-        load_domain(folder, "embodied")
-
-
-@pytest.mark.parametrize(
-    ("rows", "problem"),
-    [
-        (
-            [purchase("Ann", "B", ["walnut", "tiny"], ["oak", "tiny"], ["oak", "tiny"])],
-            "do not lead",
-        ),
-        ([purchase("Ann", "D", ["walnut", "tiny"], ["oak", "tiny"], ["oak", "huge"])], "none of A"),
-        ([purchase("Eve", None, ["walnut"], ["oak"], ["glass"])], "nothing is known .* 'Eve'"),
-        ([purchase("Ann", None, ["walnut"], ["oak"], ["paper"])], "likes 'paper'"),
-        ([{"User": "Ann", "product": "table", "Task": "x"}], "field 'Option A' is missing"),
-        ([["Ann"]], "expected an object"),
-    ],
-)
-def test_malformed_purchases_are_named(tmp_path: Path, rows: list[Any], problem: str) -> None:
-    folder = shop(tmp_path, shopping_phase3=rows)
-    with pytest.raises(InputError, match=rf"shopping_phase3.json: record 1.*{problem}"):
-        load_domain(folder, "shopping")
-
-
-def test_everybody_is_in_every_phase(tmp_path: Path) -> None:
-    alone = [purchase("Ann", "A", ["walnut", "tiny"], ["oak", "tiny"], ["steel", "tiny"])]
-    with pytest.raises(InputError, match="phase 2: user 'Bob' is not in every phase"):
-        load_domain(shop(tmp_path, shopping_phase2=alone), "shopping")
-
-
-@pytest.mark.data
-def test_likes_agree_with_every_choice_that_the_real_files_name() -> None:
-    """Loading checks each named choice against the likes; the phases are whole."""
-    domain = load_domain(DATA / "pahf", "shopping")
-    asked = {
-        phase: [one for all_ in by_user.values() for one in all_]
-        for phase, by_user in domain.phases.items()
-    }
-    assert {phase: len(all_) for phase, all_ in asked.items()} == dict.fromkeys((1, 2, 3, 4), 450)
-    undecided = {phase: sum(not one.decided for one in all_) for phase, all_ in asked.items()}
-    assert undecided == {1: 0, 2: 0, 3: 84, 4: 77}
-    declined = load_domain(DATA / "pahf", "shopping", may_decline=True)
-    bought = [one.outcome != DECLINE for all_ in declined.phases[1].values() for one in all_]
-    assert sum(bought) == 300  # as many as the file names
 
 
 # --- time ---------------------------------------------------------------------------------------
@@ -200,7 +46,7 @@ def test_likes_agree_with_every_choice_that_the_real_files_name() -> None:
 
 def small(tmp_path: Path) -> EvalDataset:
     domain = load_domain(errands(tmp_path), "embodied")
-    return online_dataset(domain, users=["Ann", "Bob"])
+    return online_dataset(domain, seed=0)
 
 
 def test_what_is_known_at_each_query(tmp_path: Path) -> None:
@@ -331,7 +177,9 @@ async def test_a_result_comes_back_from_its_records_and_its_file(tmp_path: Path)
 
 
 async def test_the_tables_fit_and_show_the_way_back(tmp_path: Path) -> None:
-    text = pahf_text(PahfResult(domains={"embodied": await scripted(tmp_path)}))
+    text = plain_text(
+        pahf_view(PahfResult(domains={"embodied": await scripted(tmp_path)}), plain=True)
+    )
     assert max(map(len, text.splitlines())) <= 100
     rows = [line.split() for line in text.splitlines() if line.startswith("learner")]
     assert rows[1][1:4] == ["0.000", "1.000", "1.000"]
@@ -393,7 +241,7 @@ def test_a_result_is_scored_again_and_reported_by_the_commands(
         assert title in shown
     (line,) = re.findall("^persona-agent eval pahf .*", shown, re.M)
     parsed = build_parser().parse_args(shlex.split(line)[1:])
-    assert (parsed.domain, parsed.users, parsed.arms) == ("embodied", 2, ",".join(arms))
+    assert (parsed.domain, parsed.users, parsed.arms) == ("embodied", 2, list(arms))
     assert parsed.data == Path(tmp_path.name)
 
 

@@ -17,7 +17,8 @@ from persona_agent.evals.arms.catalog import (
     drafted,
     persona_answerer,
 )
-from persona_agent.evals.data.datasets import EvalUser, load_dataset, select
+from persona_agent.evals.data.eval_data import EvalUser, select
+from persona_agent.evals.data.lamp import load_dataset
 from persona_agent.evals.runner import make_bench, run_arms
 from persona_agent.evals.scores.statistics import draw_users, paired_bootstrap, sum_by_user
 from persona_agent.schema import ContextPolicy, Persona

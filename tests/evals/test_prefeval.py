@@ -109,7 +109,7 @@ def test_malformed_records_are_named(tmp_path: Path, row: Any, problem: str) -> 
 
 
 def test_unknown_topics_and_absent_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no JSON file"):
+    with pytest.raises(InputError, match="expected a folder mcq_options"):
         load_prefeval(tmp_path)
     with pytest.raises(InputError, match="cars; known: films, food, pets"):
         load_prefeval(prefeval(tmp_path), topics=["cars"])
@@ -194,5 +194,5 @@ def test_the_command_prints_a_table_and_writes_the_result(
     assert found.task == "recommendation"
     line, _ = build_report({"result.json": found}).commands
     parsed = build_parser().parse_args(shlex.split(line)[1:])
-    assert (parsed.topics, parsed.turns, parsed.orders) == ("food,pets", 3, 2)
-    assert (parsed.arms, parsed.data) == ("generic,rag", Path(tmp_path.name))
+    assert (parsed.topics, parsed.turns, parsed.orders) == (["food", "pets"], 3, 2)
+    assert (parsed.arms, parsed.data) == (["generic", "rag"], Path(tmp_path.name))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from persona_agent.evals.data.datasets import EvalDataset, load_dataset
-from persona_agent.evals.lamp_run import evaluate_file
+from persona_agent.evals.data.eval_data import EvalDataset, in_notation
+from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.evaluation import evaluate_file
 from persona_agent.settings import Settings
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -63,7 +64,7 @@ def test_golds_and_outcomes_agree(name: str) -> None:
     data = load(name)
     for query in data.queries:
         assert query.gold in data.labels
-        assert data.answer_in_notation(query, query.outcome) == query.gold
+        assert in_notation(query.query, query.outcome, data.notation) == query.gold
 
 
 @pytest.mark.parametrize("name", ["lamp_like/citation", "lamp_real/lamp1_queries_topk_profile"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from persona_agent.cli.main import build_parser, main
-from persona_agent.evals.lamp_run import evaluate_file
+from persona_agent.evals.evaluation import evaluate_file
 from persona_agent.evals.report.build import Figure, Report, Section, build_report
 from persona_agent.evals.report.markdown import escaped, markdown
 from persona_agent.evals.report.page import page
@@ -179,7 +179,7 @@ def test_the_commands_are_ones_that_the_parser_knows(films: EvalResult, swept: S
     lines = build_report({"a.json": part, "s.json": swept}).commands
     parsed = [build_parser().parse_args(shlex.split(line)[1:]) for line in lines]
     assert parsed[0].data == Path("my films.json")
-    assert parsed[0].users == 2 and parsed[0].arms == ",".join(ARMS)
+    assert parsed[0].users == 2 and parsed[0].arms == list(ARMS)
     assert parsed[1].values == [0, 3, 12] and parsed[1].seeds == [0]
     assert parsed[2].files == [parsed[0].json, parsed[1].json]
 

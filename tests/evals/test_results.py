@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from persona_agent.errors import InputError
-from persona_agent.evals.data.datasets import EvalDataset, EvalQuery, EvalUser
+from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser
 from persona_agent.evals.report.inputs import load_input
 from persona_agent.evals.scores.rescore import rescore
 from persona_agent.evals.scores.results import (
@@ -248,6 +248,11 @@ def test_rescoring_refuses_broken_records(result: EvalResult) -> None:
         rescore(result.model_copy(update={"records": (odd, *result.records[1:])}))
 
 
+def test_the_heading_of_one_user_is_no_plural(result: EvalResult) -> None:
+    one = result.model_copy(update={"users": 1, "queries": 1})
+    assert ", 1 user, 1 query, model" in result_text(one)
+
+
 def test_the_table_fits_and_says_it_all(result: EvalResult) -> None:
     text = result_text(result)
     assert max(map(len, text.splitlines())) <= 100
@@ -257,7 +262,7 @@ def test_the_table_fits_and_says_it_all(result: EvalResult) -> None:
         "0.667 [.00,1.00]",
         "+0.500 [+.50,+.50]",
         "33%",
-        "1 failed calls, the first (generic): timed out",
+        "1 failed call, the first (generic): timed out",
         "persona+alignment versus",
     ):
         assert part in text

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from persona_agent.errors import InputError
-from persona_agent.evals.data.datasets import load_dataset
+from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.report.inputs import load_input
 from persona_agent.evals.runner import make_bench
-from persona_agent.evals.scores.results import save_result, to_json
-from persona_agent.evals.sweeps import ARMS, SWEEPS, SweepResult, is_sweep, run_sweep
+from persona_agent.evals.scores.results import save_result
+from persona_agent.evals.sweeps import ARMS, SWEEPS, run_sweep
 from persona_agent.schema import ContextPolicy, Persona
 from persona_agent.settings import Settings
 from tests.evals.test_lamp_run import Write, film_users
@@ -80,9 +81,9 @@ def test_a_sweep_runs_every_value_with_every_seed(films: Path, tmp_path: Path) -
         assert list(point.result.arms) == ["generic", "last"]
         assert point.result.settings["users"] == point.result.users == 2
     save_result(found, tmp_path / "sweep.json")
-    text = (tmp_path / "sweep.json").read_text(encoding="utf-8")
-    assert is_sweep(text) and not is_sweep(to_json(found.points[0].result))
-    assert SweepResult.model_validate_json(text) == found
+    save_result(found.points[0].result, tmp_path / "result.json")
+    assert load_input(tmp_path / "sweep.json") == found
+    assert load_input(tmp_path / "result.json") == found.points[0].result
 
 
 def test_by_default_only_what_is_random_has_several_seeds(films: Path) -> None:

@@ -51,7 +51,7 @@ async def use_every_tool(client: Client) -> None:
     assert not liked.is_error
     recalled = text(await client.call_tool("recall", {"query": "a film", "limit": 3}))
     assert recalled.count("-> comedy") == recalled.count("[id ") >= 1
-    assert "model call(s)" in text(await client.call_tool("optimize", {}))
+    assert "model calls and" in text(await client.call_tool("optimize", {}))
     persona = text(await client.call_tool("read_persona", {}))
     assert "<persona>" in persona and "comedy" in persona
     for name, arguments, said in (

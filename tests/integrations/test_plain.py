@@ -67,6 +67,15 @@ async def test_the_messages_get_the_persona_behind_the_rules(agent: PersonaAgent
     assert agent.episodes_sync("ana")[-1].metadata == {"thread": "tv"}
 
 
+async def test_half_a_character_costs_no_turn(agent: PersonaAgent) -> None:
+    asked = [{"role": "user", "content": "What for dinner? \ud83d"}]  # an emoji that was cut
+    answer = await wrap(Upstream("A soup. \ud83d").create, agent=agent, user="ana")(messages=asked)
+    assert answer.choices[0].message.content == "A soup. \ud83d"  # the host's own
+    assert remembered(agent) == [("What for dinner? ?", "A soup. ?")]
+    await wrap(Upstream("\x00 ").create, agent=agent, user="ana")(messages=asked)
+    assert len(remembered(agent)) == 1  # nothing was said
+
+
 async def test_text_of_a_user_cannot_leave_its_section(agent: PersonaAgent) -> None:
     upstream = Upstream("ok")
     await wrap(upstream.create, agent=agent, user="ana")(messages=ASKED)

@@ -153,14 +153,6 @@ async def test_an_account_in_an_abandoned_generator_ends_quietly() -> None:
     await asyncio.create_task(generator.aclose())
 
 
-async def test_cache_hits_are_counted_apart() -> None:
-    meter = UsageMeter()
-    with account(user_id="u", purpose="p"):
-        meter.hit()
-    assert (meter.hits(), meter.hits(user_id="u"), meter.hits(user_id="v")) == (1, 1, 0)
-    assert meter.usage().calls == 0
-
-
 async def test_the_shared_base_has_a_name_and_accounts() -> None:
     model = AccountedModel("toy", meter=UsageMeter())
     with model.account(user_id="u", purpose="p"):
@@ -173,11 +165,10 @@ async def test_the_shared_base_has_a_name_and_accounts() -> None:
 def test_users_long_gone_are_no_longer_told_apart_but_still_counted() -> None:
     meter = UsageMeter(most_accounts=3)
     for number in range(10):
-        with account(user_id=f"u{number}", purpose="chat" if number % 2 else "optimize"):
-            with meter.call() as call:
-                call.prompt_tokens = 1
-            meter.hit()
-    assert meter.usage().calls == meter.hits() == 10
-    assert meter.usage(purpose="chat").prompt_tokens == meter.hits(purpose="chat") == 5
-    assert meter.usage(user_id="u9").calls == meter.hits(user_id="u9") == 1
+        purpose = "chat" if number % 2 else "optimize"
+        with account(user_id=f"u{number}", purpose=purpose), meter.call() as call:
+            call.prompt_tokens = 1
+    assert meter.usage().calls == 10
+    assert meter.usage(purpose="chat").prompt_tokens == 5
+    assert meter.usage(user_id="u9").calls == 1
     assert meter.usage(user_id="u0").calls == 0

@@ -82,7 +82,8 @@ async def test_scripted_chat_and_stream() -> None:
 
 async def test_what_was_recorded_is_replayed(tmp_path: Path) -> None:
     path = tmp_path / "transcript.jsonl"
-    inner = ScriptedModel({"decide": {"choice": 2, "reason": "ü"}}, chat=[CALL, "hello there"])
+    reason = "ü\u2028\x85"  # to some readers of lines, these end one
+    inner = ScriptedModel({"decide": {"choice": 2, "reason": reason}}, chat=[CALL, "hello there"])
     recorder: LanguageModel = RecordingModel(inner, path)
     with recorder.account(user_id="u", purpose="p"):
         decided = await recorder.ask(DECIDE, INPUTS)
@@ -91,7 +92,8 @@ async def test_what_was_recorded_is_replayed(tmp_path: Path) -> None:
     assert recorder.usage(user_id="u").calls == 1
     assert (recorder.name, recorder.deterministic) == ("scripted", True)
     await recorder.aclose()
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
     assert [row["prompt"] for row in rows] == ["decide", "chat", "chat"]
 
     replay: LanguageModel = ReplayModel(path)

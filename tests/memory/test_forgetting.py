@@ -283,7 +283,7 @@ def test_a_deleted_episode_takes_what_rests_on_it_alone(memory: Memory, tmp_path
     assert {one.text for one in memory.facts.history("bob")} == {"likes plain", "likes tea"}
     assert kept in memory.facts.for_episode("bob", "plain-1")
     assert memory.facts.for_episode("bob", "gone") == []
-    assert memory.facts.watermark("bob") is None
+    assert memory.facts.pending("bob", [episode]) == [episode]
     memory.close()
     assert holding(tmp_path, MARK.encode()) == []
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,14 @@ from persona_agent.errors import (
 )
 from persona_agent.memory import Memory, open_memory
 from persona_agent.memory.chroma import ChromaEpisodeStore
+from persona_agent.memory.distil import distil
+from persona_agent.memory.facts import Learned
 from persona_agent.memory.transfer import export_user, import_lines
+from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.schema import Fact, Feedback, Persona, Revision
 from persona_agent.settings import Settings
 from persona_agent.testing.conformance import make_episode
+from persona_agent.testing.models import ScriptedModel
 
 
 def open_at(folder: Path, store: str = "sqlite") -> Memory:
@@ -41,8 +46,8 @@ def fill(memory: Memory, user: str) -> None:
     memory.episodes.add(episodes, memory.embedder.embed([one.query.text for one in episodes]))
     memory.episodes.set_outcome(user, "e1", outcome="b", feedback=Feedback(comment="fine"))
     facts = [Fact(user_id=user, text=text, sources=("e1",)) for text in ("in Rome", "in Oslo")]
-    memory.facts.add(facts)
-    memory.facts.supersede(user, facts[0].id, by=facts[1].id)
+    memory.facts.add(facts[:1])
+    memory.facts.learn(user, [Learned(facts[1], supersedes=(facts[0].id,))], [])
     memory.facts.mark_distilled(user, memory.episodes.timeline(user, limit=2))
     first, second = Persona(user_id=user), Persona(user_id=user, cause="optimized")
     memory.personas.put(first, expected=None)
@@ -124,6 +129,39 @@ def test_forgetting_takes_everything_of_one_user(memory: Memory) -> None:
     assert list(export_user(memory, "bob")) == left
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_no_fact_names_an_episode_that_was_deleted_while_it_was_distilled(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    episodes = [make_episode(f"e{day}", user="ann", day=day) for day in range(3)]
+    memory.episodes.add(episodes, memory.embedder.embed([one.query.text for one in episodes]))
+    delete = memory.episodes.delete
+
+    def delete_meanwhile(inputs: object) -> dict[str, object]:
+        if not late:
+            memory.delete("ann", ["e0"])
+        texts = {"likes tea": ["E1"], "likes jazz": ["E1", "E2"], "likes rum": ["E3"]}
+        return {"facts": [{"text": text, "sources": named} for text, named in texts.items()]}
+
+    model = ScriptedModel({"distil_facts": delete_meanwhile})
+
+    def learn() -> None:
+        asyncio.run(distil("ann", memory.episodes, memory.facts, model, DISTIL_FACTS))
+
+    def delete_after(user_id: str, ids: Sequence[str]) -> int:
+        learn()  # after the facts were looked at
+        return delete(user_id, ids)
+
+    if late:
+        monkeypatch.setattr(memory.episodes, "delete", delete_after)
+        memory.delete("ann", ["e0"])
+    else:
+        learn()
+    left = {fact.text: fact.sources for fact in memory.facts.current("ann")}
+    assert left == {"likes jazz": ("e1",), "likes rum": ("e2",)}
+    assert memory.facts.for_episode("ann", "e0") == []
+
+
 def test_the_persona_space_is_forgotten_too(memory: Memory) -> None:
     vectors = memory.embedder.embed(["tea", "coffee", "teapot"])
     space = memory.space()
@@ -143,6 +181,20 @@ def test_chroma_holds_episodes_and_space_in_one_folder(tmp_path: Path) -> None:
     assert memory.forget("ann") == removed
     memory.close()
     memory.close()
+
+
+def test_what_no_column_holds_is_the_callers_mistake(memory: Memory) -> None:
+    half = "\ud800"
+    for call in (
+        lambda: memory.episodes.get("ann", [half]),
+        lambda: memory.episodes.delete("ann", [half]),
+        lambda: memory.episodes.set_outcome("ann", half, outcome="a"),
+        lambda: memory.episodes.timeline("ann", limit=2**70),
+        lambda: memory.episodes.recall(half, memory.embedder.embed(["x"])[0], limit=1),
+        lambda: memory.personas.get("ann", half),
+    ):
+        with pytest.raises(InputError, match=r"half a character|64 bits"):
+            call()
 
 
 def test_what_fails_to_open_leaves_nothing_open(tmp_path: Path) -> None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from persona_agent.agent.simulate import Simulator
 from persona_agent.memory.episodes import InMemoryEpisodeStore
 from persona_agent.optimizer import OptimizerConfig
-from persona_agent.optimizer.gradient import critique_errors, propose_edits
-from persona_agent.prompts import CritiqueInputs, DecideInputs, ProposeInputs
+from persona_agent.optimizer.gradient import (
+    Critique,
+    blame,
+    critique_errors,
+    missed_by,
+    propose_edits,
+)
+from persona_agent.persona.left_out import NO_RULE, counting_left_out
+from persona_agent.prompts import (
+    PROPOSE_EDITS,
+    Case,
+    CritiqueInputs,
+    DecideInputs,
+    Failure,
+    ProposeInputs,
+)
 from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section
 from persona_agent.testing import HashEmbedder, ScriptedModel
 
@@ -114,3 +129,54 @@ async def test_a_proposal_gets_the_wish_apart_from_the_critique() -> None:
     (_, inputs) = model.requests[-1]
     assert isinstance(inputs, ProposeInputs)
     assert "  critique: missed\n  wants: laughs" in inputs.sections()["failures"]
+
+
+async def learned(said: Mapping[str, object], asked: Episode = ASKED) -> ProposeInputs:
+    """Critique one wrong answer in these words, and return what a proposal is then shown."""
+    model = ScriptedModel(
+        {"decide": {"choice": 4}, "critique": said, "propose_edits": {"edits": []}}
+    )
+    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
+    store.add(PAST, embedder.embed([one.query.text for one in PAST]))
+    persona = Persona(user_id="ann", claims=CLAIMS)
+    trials = await Simulator(store, embedder)(persona, [asked], model)
+    critiques = await critique_errors(persona, trials, [asked], PAST, model)
+    blamed = blame(persona, critiques)
+    await propose_edits(blamed, critiques, [], PAST, [], model, OptimizerConfig())
+    (_, inputs) = model.requests[-1]
+    assert isinstance(inputs, ProposeInputs)
+    return inputs
+
+
+async def test_a_claim_that_was_stretched_is_not_blamed() -> None:
+    said = {"critique": "x", "misleading": ["C3", "C4"], "stretched": ["C1", "C4"]}
+    inputs = await learned(said)
+    assert [claim.harmful for claim in inputs.claims] == [0, 0, 1, 0]
+
+
+async def test_an_addition_with_as_many_cases_against_it_is_not_tried() -> None:
+    edits = [
+        {"operation": "add", "text": "a", "evidence": ["E1", "E2"], "contrary": ["E3", "E4"]},
+        {"operation": "add", "text": "b", "evidence": ["E1", "E2"], "contrary": ["E2", "E3"]},
+    ]
+    model = ScriptedModel({"propose_edits": {"edits": edits}})
+    critique = Critique(failure=Failure(case=Case.of(ASKED), answer="x"))
+    persona = Persona(user_id="ann")
+    with counting_left_out() as left_out:
+        (edit,) = await propose_edits(persona, [critique], [], PAST, [], model, OptimizerConfig())
+    assert (edit.text, edit.evidence, edit.contrary) == ("b", ("e37", "e0"), ("e1",))
+    assert left_out.reasons == {NO_RULE: 1}
+
+
+def test_where_a_claim_was_followed_and_wrong_is_known_whosesoever_fault_it_was() -> None:
+    failure = Failure(case=Case.of(ASKED), answer="x")
+    told = [Critique(failure=failure, misleading=("a",), stretched=("b",))]
+    assert missed_by(told) == {"a": ("e37",), "b": ("e37",)}
+
+
+async def test_cases_from_after_a_failure_are_not_called_earlier() -> None:
+    inputs = await learned({"critique": "x"}, PAST[20])
+    assert max(case.date for case in inputs.history) > Case.of(PAST[20]).date
+    for message in PROPOSE_EDITS.render(inputs):
+        assert "earlier_history" not in message.content
+        assert "earlier history" not in message.content

@@ -14,15 +14,25 @@ from pathlib import Path
 
 import pytest
 
-from persona_agent.errors import BudgetExceededError, ConflictError, ModelCallError
+from persona_agent.errors import (
+    BudgetExceededError,
+    ConflictError,
+    ModelAnswerError,
+    ModelCallError,
+)
 from persona_agent.memory.personas import SQLPersonaStore
 from persona_agent.optimizer import OptimizerConfig, PersonaOptimizer, Search
-from persona_agent.optimizer.journal import JournaledModel, journal_path
+from persona_agent.optimizer.journal import (
+    JournaledModel,
+    journal_path,
+    mark_booked,
+    unbooked,
+)
 from persona_agent.optimizer.watch import Simulated, watched
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftInputs, ProposeInputs, VerifyInputs
 from persona_agent.prompts.admit import AdmitInputs
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Claim, Episode, Fact, Persona, Query, Section, Trial
+from persona_agent.schema import Claim, Episode, Fact, Persona, Query, Section, Trial, Usage
 from persona_agent.testing import ScriptedModel
 
 SCALE = 10.0
@@ -169,6 +179,55 @@ async def test_what_the_user_fixed_is_never_changed() -> None:
     current = Persona(user_id="ann", claims=(own,))
     persona = await search(model, [0] * 20, current=current).run()
     assert [claim.text for claim in persona.claims] == ["weight=5"]
+
+
+async def test_a_new_wording_is_checked_beside_the_one_that_it_replaces() -> None:
+    narrower = {"operation": "update", "claims": ["C1"], "text": "weight=6", "evidence": ["E1"]}
+    model = ScriptedModel(
+        {
+            "draft_persona": {"claims": []},
+            "critique": {"critique": "too high", "misleading": ["C1"]},
+            "propose_edits": {"edits": [narrower]},
+            "verify_claims": all_support,
+        }
+    )
+    old = Claim(section=Section.PREFERENCES, text="weight=9", evidence=("e000", "e001"))
+    current = Persona(user_id="ann", claims=(old,))
+    run = search(model, [6] * 40, current=current, epochs=1)
+    await run.run()
+    (asked,) = [
+        asked
+        for _, asked in _requests(model)
+        if isinstance(asked, VerifyInputs) and "weight=6" in asked.claims
+    ]
+    assert asked.claims == ("weight=6", "weight=9")
+    proposed = next(asked for _, asked in _requests(model) if isinstance(asked, ProposeInputs))
+    missed = {one.case.episode_id for one in proposed.failures}
+    shown = {case.episode_id for case in asked.cases}
+    assert missed & shown, "cases in which the old wording was wrong are among those asked about"
+
+
+async def test_a_claim_that_stays_tells_the_cases_in_which_it_misled() -> None:
+    model = ScriptedModel(
+        {
+            "draft_persona": {"claims": []},
+            "critique": {"critique": "too low", "misleading": ["C1"], "stretched": ["C2"]},
+            "propose_edits": {"edits": []},
+            "verify_claims": {"verdicts": [{"claim": "C2", "supports": ["E1"]}]},
+        }
+    )
+    claims = [
+        Claim(section=Section.PREFERENCES, text=f"weight={n}", evidence=("e000",)) for n in (1, 2)
+    ]
+    current = Persona(user_id="ann", claims=tuple(claims))
+    config = OptimizerConfig(epochs=1, batch_size=2, verify_cases=1)
+    run = Search(
+        "ann", history([6] * 20), evaluate=evaluate, model=model, config=config, current=current
+    )
+    misled, stretched = (await run.run()).claims
+    assert misled.contrary == ("e010", "e011"), "the batch, which it answered wrongly"
+    assert (stretched.evidence, stretched.contrary) == (("e000", "e019"), ())
+    assert (misled.harmful, stretched.harmful) == (2, 0)
 
 
 async def test_right_answers_are_not_critiqued() -> None:
@@ -338,6 +397,23 @@ async def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
     await again.ask(DRAFT_PERSONA, other)
     await JournaledModel(inner, path).ask(DRAFT_PERSONA, other)
     assert len(inner.requests) == 2, "what came after the cut is on record too"
+
+
+async def test_the_journal_tells_what_is_not_booked_yet(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    mark_booked(path)
+    assert unbooked(path) == (Usage(), None) and not path.exists()
+    model = JournaledModel(ScriptedModel({"draft_persona": ["prose", {"claims": []}]}), path)
+    inputs = DraftInputs(cases=(Case(query="q", outcome="o", episode_id="e"),))
+    with pytest.raises(ModelAnswerError):
+        await model.ask(DRAFT_PERSONA, inputs)
+    paid, at = unbooked(path)
+    assert paid.calls > 0 and paid.prompt_tokens > 0 and at is not None, "it was paid all the same"
+    mark_booked(path)
+    assert unbooked(path) == (Usage(), None)
+    await model.ask(DRAFT_PERSONA, inputs)
+    await model.ask(DRAFT_PERSONA, inputs)
+    assert unbooked(path)[0].calls == 1, "an answer from the journal costs nothing"
 
 
 async def test_a_spent_budget_stops_the_run_and_stores_nothing(tmp_path: Path) -> None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from persona_agent.llm.offline import OfflineModel
-from persona_agent.optimizer.verification import cases_for, outdated, supported, verify
+from persona_agent.optimizer.claim_cases import cases_for
+from persona_agent.optimizer.verification import (
+    Support,
+    of_learned,
+    outdated,
+    supported,
+    unrefuted,
+    verify,
+    with_cases,
+)
 from persona_agent.prompts import VerifyInputs
 from persona_agent.schema import Claim, Edit, EditOperation, Episode, Query, Section
 from persona_agent.testing import HashEmbedder, ScriptedModel
@@ -99,7 +110,8 @@ async def test_a_claim_that_recent_outcomes_contradict_is_proposed_for_retiremen
         Claim(section=Section.PREFERENCES, text="takes tea", origin="user"),
     ]
     model = says({"claim": "C1", "contradicts": ["E1", "E2", "E3"]})
-    (edit,) = await outdated(claims, drinks(*["coffee"] * 3), model, least=3)
+    told = await of_learned(claims, drinks(*["coffee"] * 3), model)
+    (edit,) = outdated(told, least=3)
     assert edit.claim_ids == (claims[0].id,) and edit.evidence == ("e0", "e1", "e2")
     (_, inputs) = model.requests[0]
     assert isinstance(inputs, VerifyInputs)
@@ -130,7 +142,8 @@ async def test_what_an_edit_rests_on_can_speak_of_another_but_not_of_itself() ->
     assert [one.id for one in cases_for(edits, episodes, 12)] == ["e0", "e2"]
     verdicts = [{"claim": "C1", "supports": ["E1"]}, {"claim": "C2", "supports": ["E1"]}]
     kept, dropped = await supported(edits, episodes, 12, says(*verdicts))
-    assert (kept, dropped) == ([edits[1]], [edits[0]])
+    assert ([one.text for one in kept], dropped) == (["tea in bed"], [edits[0]])
+    assert kept[0].evidence == ("e1", "e2", "e0")  # what was found to support it comes along
 
 
 def test_cases_to_check_are_mostly_about_the_claim() -> None:
@@ -139,3 +152,136 @@ def test_cases_to_check_are_mostly_about_the_claim() -> None:
     ]
     found = [one.query.text for one in cases_for([add("likes opera", "x")], asked, 8)]
     assert found.count("about opera") == 6
+
+
+# --- edits that replace claims ------------------------------------------------------------------
+
+WIDE = Claim(
+    id="wide",
+    section=Section.PREFERENCES,
+    scope="for a drink on a trip",
+    text="takes tea",
+    evidence=("t0", "t1"),
+)
+
+
+def trips() -> list[Episode]:
+    """Train trips t0 to t2 ended with tea, boat trips b0 to b2 with coffee; films are no trips."""
+    told = [case(f"t{n}", f"a drink on a train trip {n}", "drink", n) for n in range(3)]
+    told += [case(f"b{n}", f"a drink on a boat trip {n}", "drink", 10 + n) for n in range(3)]
+    told += [case(f"f{n}", f"a film of a trip, number {n}", "film", 20 + n) for n in range(30)]
+    coffee = {"outcome": "coffee"}
+    return [one.model_copy(update=coffee) if one.id.startswith("b") else one for one in told]
+
+
+def narrowed(*evidence: str, scope: str = "for a drink on a train trip") -> Edit:
+    return Edit(
+        operation=EditOperation.UPDATE,
+        claim_ids=("wide",),
+        scope=scope,
+        text="takes tea",
+        evidence=evidence,
+    )
+
+
+def test_cases_inside_the_old_scope_are_among_those_of_a_narrower_one() -> None:
+    missed = {"wide": ("b2",)}
+    found = cases_for([narrowed("t2")], trips(), 4, claims=[WIDE], missed=missed)
+    chosen = {one.id for one in found}
+    assert "b2" in chosen  # where it was wrong
+    assert chosen & {"t0", "t1"}  # what it rests on
+    assert len(found) == 4 and {one.query.task_name for one in found} == {"drink"}
+
+
+def test_cases_of_other_tasks_are_no_substitute() -> None:
+    edit = add("takes tea on trips", *(f"{kind}{n}" for kind in "tb" for n in range(3)))
+    assert cases_for([edit], trips(), 12) == []
+
+
+async def test_an_edit_whose_task_has_no_other_case_is_left_to_the_gates() -> None:
+    edits = [add("takes tea on trips", "t0", "t1"), add("likes films of trips", "f0", "f1")]
+    history = [one for one in trips() if one.id in ("t0", "t1", "f0", "f1", "f2", "f3")]
+    model = says({"claim": "C2", "supports": ["E5"]})
+    kept, dropped = await supported(edits, history, 12, model)
+    assert [one.text for one in kept] == [one.text for one in edits] and not dropped
+
+
+@pytest.mark.parametrize(
+    ("of_new", "of_old", "passes"),
+    [
+        # Outside the new scope the old claim was wrong: t0 and b0 to b2 are asked about.
+        ((["t0"], []), (["t0"], ["b0", "b1"]), True),
+        (([], []), ([], ["b0", "b1"]), True),
+        # What is given up was right.
+        ((["t0"], []), (["t0", "b0", "b1"], ["b2"]), False),
+        # Nothing says anything of either.
+        (([], []), ([], []), False),
+        # The new wording is wrong, too.
+        (([], ["t0"]), ([], ["b0", "b1"]), False),
+    ],
+)
+async def test_what_a_narrower_claim_leaves_must_be_better_off_without(
+    of_new: tuple[list[str], list[str]], of_old: tuple[list[str], list[str]], passes: bool
+) -> None:
+    def verdicts(inputs: VerifyInputs) -> dict[str, object]:
+        assert inputs.claims == (narrowed().statement, WIDE.statement)
+        places = {one.episode_id: f"E{n}" for n, one in enumerate(inputs.cases, 1)}
+        return {
+            "verdicts": [
+                {"claim": f"C{n}", "supports": pro, "contradicts": contra}
+                for n, (pro, contra) in enumerate(
+                    ([[places[id_] for id_ in ids] for ids in side] for side in (of_new, of_old)), 1
+                )
+            ]
+        }
+
+    model = ScriptedModel({"verify_claims": verdicts})
+    edits = [narrowed("t1", "t2")]
+    kept, dropped = await supported(
+        edits, trips(), 12, model, claims=[WIDE], missed={"wide": ("b0",)}
+    )
+    assert (bool(kept), bool(dropped)) == (passes, not passes)
+    if kept:  # what was found to be inside comes along as evidence
+        assert kept[0].evidence == ("t1", "t2", *of_new[0])
+
+
+@pytest.mark.parametrize(("since", "passes"), [("2026-01-11", True), ("2026-01-01", False)])
+async def test_what_held_before_a_change_of_taste_is_not_given_up(since: str, passes: bool) -> None:
+    """The train trips, with tea, were until January 3rd, the boat trips from the 11th on."""
+
+    def verdicts(inputs: VerifyInputs) -> dict[str, object]:
+        place = {one.episode_id: f"E{n}" for n, one in enumerate(inputs.cases, 1)}
+        old = [place[f"t{n}"] for n in range(3)]
+        told = [{"claim": "C1", "supports": [place["b2"]]}, {"claim": "C2", "supports": old}]
+        return {"verdicts": told}
+
+    edit = narrowed("b0", "b1", scope="for a drink on a trip").model_copy(
+        update={"text": f"since {since} takes coffee"}
+    )
+    model = ScriptedModel({"verify_claims": verdicts})
+    kept, dropped = await supported([edit], trips(), 12, model, claims=[WIDE])
+    assert (len(kept), len(dropped)) == (int(passes), int(not passes))
+
+
+async def test_cases_against_what_passes_are_kept_with_it() -> None:
+    model = says({"claim": "C1", "supports": ["E1", "E2"], "contradicts": ["E3"]})
+    (edit,), _ = await supported([add("tea", "e0", "e1")], drinks(*["tea"] * 5), 12, model)
+    assert (edit.evidence, edit.contrary) == (("e0", "e1", "e2", "e3"), ("e4",))
+
+
+async def test_a_claim_that_others_refute_more_often_than_it_was_shown_is_left_out() -> None:
+    claims = [
+        Claim(section=Section.STYLE, text=text, evidence=("e0", "e1")) for text in ("tea", "milk")
+    ]
+    told = [
+        {"claim": "C1", "contradicts": ["E1"]},
+        {"claim": "C2", "contradicts": ["E1", "E2"]},
+    ]
+    (kept,) = await unrefuted(claims, drinks(*["tea"] * 5), 12, says(*told))
+    assert (kept.text, kept.evidence, kept.contrary) == ("tea", ("e0", "e1"), ("e2",))
+
+
+def test_the_latest_word_on_a_case_holds() -> None:
+    claim = Claim(section=Section.STYLE, text="tea", evidence=("a", "b"), contrary=("c",))
+    told = with_cases(claim, Support(supports=("c", "d"), contradicts=("b",)))
+    assert (told.evidence, told.contrary) == (("a", "c", "d"), ("b",))

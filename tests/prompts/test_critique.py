@@ -53,6 +53,11 @@ def test_counts_of_help_are_told_once_there_are_any() -> None:
     ]
 
 
+def test_cases_against_a_claim_are_told_to_who_edits_it() -> None:
+    shown = ProposeInputs(claims=(claim("a", contrary=("e2", "e3")),), failures=(FAILURE,))
+    assert shown.sections()["claims"] == "[C1] (style; seen 1x, otherwise 2x) a text"
+
+
 def test_a_critic_sees_the_day_the_counts_and_the_cases_that_the_answer_saw() -> None:
     cases = [Case(query=f"case {n}", outcome="tea", date="2026-03-01") for n in range(30)]
     inputs = INPUTS.model_copy(update={"besides": "Outcomes so far\n- x", "recalled": (*cases,)})

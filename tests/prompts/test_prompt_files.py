@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from persona_agent.agent.chat_prompt import CHAT, ChatInputs, memory_line
+from persona_agent.agent.chat.prompt import CHAT, ChatInputs, memory_line
 from persona_agent.prompts import (
     CRITIQUE,
     DECIDE,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from persona_agent.agent import PersonaAgent
@@ -219,3 +220,20 @@ def asked(text: str, user: Any = "ana", **more: Any) -> dict[str, Any]:
     """Return a chat request for the offline model."""
     body = {"model": "offline", "messages": [{"role": "user", "content": text}]} | more
     return body | {"user": user} if user is not None else body
+
+
+def turn(api: httpx.Client, text: str = "I like jazz", **more: Any) -> dict[str, Any]:
+    answer = api.post("/v1/chat/completions", json=asked(text, **more))
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def client(running: Running, **options: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0, **options)
+
+
+@pytest.fixture
+def front(start: Start, endpoint: ModelServer) -> Running:
+    """A server in front of the model server of this test."""
+    return start(model="openai/m", api_base=endpoint.base, api_key="sk-upstream")

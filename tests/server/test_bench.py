@@ -75,9 +75,11 @@ def test_growth_is_that_of_the_last_half() -> None:
 
 @pytest.mark.slow
 def test_a_small_run_is_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["bench", "serve", "--embedder", "hash", "--turns", "100", "--soak", "200", "--json"]
-    assert main(command) == 0
-    found = json.loads(capsys.readouterr().out)
+    out = tmp_path / "new folder" / "results.json"
+    small = ["--embedder", "hash", "--turns", "100", "--soak", "200"]
+    assert main(["bench", "serve", *small, "--json", str(out)]) == 0
+    assert "200 turns in" in capsys.readouterr().out
+    found = json.loads(out.read_text(encoding="utf-8"))
     assert all(one["through"]["failed"] == 0 for one in found["latency"]["comparisons"])
     assert any("300 turns a second" in one["what"] for one in found["latency"]["comparisons"])
     soak = found["soak"]

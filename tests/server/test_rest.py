@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
 
 from persona_agent.schema import Persona
 from tests.server.conftest import Running, asked
@@ -154,7 +158,69 @@ def test_the_user_is_named_once_and_in_any_script(offline: Running) -> None:
         assert turn.status_code == 200
         assert len(offline.agent.episodes_sync(name)) == 1
         assert api.get("/v1/memory/export", params={"user": name}).status_code == 200
+        several = [(b"X-Persona-User", b"ana"), (b"X-Persona-User", b"ben")]
+        assert api.get("/v1/persona/versions", headers=several).status_code == 400
+        turn = api.post("/v1/chat/completions", json=asked("hello", None), headers=several)
+        assert turn.status_code == 400
+        assert api.get("/v1/persona/versions", params={"user": ["ana", "ben"]}).status_code == 400
         bad = api.get("/v1/persona/versions", headers=[(b"X-Persona-User", b"\xff")])
         assert bad.status_code == 400
         for empty in ("", "x" * 257, "a\x00b"):
             assert api.get("/v1/memory/export", params={"user": empty}).status_code == 400
+
+
+def test_an_export_is_taken_in_whatever_its_texts_hold(offline: Running) -> None:
+    # To some readers of lines, these end one.
+    text = "a\u2028b\u2029c\x85d"
+    with offline.client(user="ana") as api:
+        api.post("/v1/memory/episodes", json={"interactions": [{"query": text}]})
+        exported = api.get("/v1/memory/export").content
+        as_written = json.dumps(json.loads(exported.splitlines()[1]), ensure_ascii=False).encode()
+        for user, lines in (("ben", exported), ("cem", as_written)):
+            taken = api.post("/v1/memory/import", params={"user": user}, content=lines)
+            assert taken.json()["episode"] == 1
+            assert [one.query.text for one in offline.agent.episodes_sync(user)] == [text]
+
+
+def test_nobody_waits_for_the_export_of_a_long_history(
+    offline: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answered = threading.Event(), threading.Event()
+
+    def slow(line: str) -> Any:
+        begun.set()
+        assert answered.wait(10), "the server answers nobody else"
+        return json.loads(line)
+
+    offline.agent.record_sync("ana", "hello")
+    with offline.client() as api, ThreadPoolExecutor() as pool, monkeypatch.context() as patch:
+        codec = SimpleNamespace(loads=slow, dumps=json.dumps)
+        patch.setattr("persona_agent.server.memories.json", codec)
+        export = pool.submit(httpx.get, f"{offline.url}/v1/memory/export?user=ana", timeout=30)
+        assert begun.wait(20)
+        assert api.get("/health", timeout=5).status_code == 200
+        answered.set()
+        assert export.result().status_code == 200
+
+
+def test_a_body_that_is_not_called_json_is_told_apart_from_a_wrong_one(offline: Running) -> None:
+    body = json.dumps({"query": "x"})
+    with offline.client(user="ana") as api:
+        for kind in ({}, {"content-type": "text/plain"}):
+            answer = api.post("/v1/memory/search", content=body, headers=kind)
+            assert answer.status_code == 415
+            assert "Content-Type: application/json" in answer.json()["error"]["message"]
+        assert api.post("/v1/memory/search", json=[]).status_code == 400
+        assert api.post("/v1/memory/search").status_code == 400
+
+
+def test_a_claim_says_something_and_holds_nothing_hidden(offline: Running) -> None:
+    with offline.client(user="ana") as api:
+        for blank in (" ", "\x00", "\n\x1b"):
+            assert api.post("/v1/persona/claims", json={"text": blank}).status_code == 400
+        assert offline.agent.history_sync("ana") == []
+        body = {"text": "likes\x00 tea\x1b", "scope": "at\x07 night"}
+        [claim] = api.post("/v1/persona/claims", json=body).json()["claims"]
+        assert (claim["text"], claim["scope"]) == ("likes tea", "at night")
+        place = f"/v1/persona/claims/{claim['id']}"
+        assert api.patch(place, json={"text": "\x00 "}).status_code == 400

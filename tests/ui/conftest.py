@@ -12,7 +12,6 @@ import pytest
 import persona_agent.ui
 from persona_agent.agent import PersonaAgent
 from persona_agent.evals.demo import split_demo_users
-from persona_agent.ui.agents import close_agents
 
 if TYPE_CHECKING:
     from streamlit.testing.v1 import AppTest
@@ -37,8 +36,10 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PERSONA_AGENT_EMBEDDER", "hash")
     monkeypatch.setenv("PERSONA_AGENT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
+    import streamlit
+
     yield tmp_path / "data"
-    close_agents()
+    streamlit.cache_resource.clear()  # closes every agent
 
 
 @pytest.fixture

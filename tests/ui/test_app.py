@@ -315,6 +315,13 @@ def test_results_become_tables_and_plots(tmp_path: Path) -> None:
     app.file_uploader[0].set_value(("no.json", b"[1]", "application/json"))
     app = settled(click(whole(app.run()), "Show"))
     assert "not a result" in app.error[0].value and "/" not in app.error[0].value
+    result = Path(__file__).parents[1] / "evals" / "result_v1.json"
+    app.file_uploader[0].set_value(("good.json", result.read_bytes(), "application/json"))
+    app = settled(click(whole(app.run()), "Show"))
+    assert not app.error and app.dataframe
+    (pick,) = [one for one in app.selectbox if one.label == "Show"]
+    app = pick.set_value("Scores").run()
+    assert app.get("plotly_chart")
 
 
 def test_a_first_start_shows_the_people_and_what_answers() -> None:

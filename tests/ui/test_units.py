@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,11 @@ def test_an_export_is_told_from_interactions() -> None:
     assert export_lines(b'{"kind": "user", "user_id": "a", "format": 1}\n') is not None
     assert export_lines(b'{"query": "a"}\n') is None
     assert export_lines(b"query,user\n") is None
+    odd = '{"kind": "user", "user_id": "a\u2028b"}\r\n{"kind": "fact"}\n'
+    assert [json.loads(one)["kind"] for one in export_lines(odd.encode()) or () if one] == [
+        "user",
+        "fact",
+    ]
     with pytest.raises(InputError, match="UTF-8"):
         export_lines(b"\xff\xfe")
 
@@ -129,3 +135,20 @@ def test_what_an_import_leaves_out_is_told_apart_from_what_is_new(tmp_path: Path
         assert job.wait(20) and job.result is not None
     assert "1 persona" in job.result and "refused" not in job.result
     assert "Left out: 1 fact or claim that" in job.result
+
+
+def test_a_file_that_is_uploaded_completes_earlier_interactions(tmp_path: Path) -> None:
+    row = {"user": "ana", "id": "one", "query": "tea?"}
+    with PersonaAgent.open(tmp_path, embedder="hash") as agent:
+        results = []
+        for told in ({}, {"outcome": "yes"}):
+            data = json.dumps(row | told).encode()
+            job = Job(importing(agent, "rows.jsonl", data, "ana"))
+            assert job.wait(20)
+            results.append(job.result)
+        (stored,) = agent.episodes_sync("ana")
+    assert results == [
+        "1 new interaction of 1.",
+        "0 new interactions of 1. 1 outcome of earlier ones.",
+    ]
+    assert stored.outcome == "yes"

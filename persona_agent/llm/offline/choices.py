@@ -26,8 +26,8 @@ TELLING = 0.2
 PHRASES = 4
 
 
-def feature_claims(cases: Sequence[Case]) -> list[tuple[str, tuple[str, ...], int]]:
-    """Return one claim for each group of features that compete: text, support, cases against.
+def feature_claims(cases: Sequence[Case]) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    """Return one claim for each group of features that compete: text, support, contrary cases.
 
     Args:
         cases: choices among options that list features, in time order.
@@ -43,7 +43,8 @@ def feature_claims(cases: Sequence[Case]) -> list[tuple[str, tuple[str, ...], in
             inside = [n for n, options in enumerate(listed) if group & {*options[0], *options[-1]}]
             agreeing = [n for n in inside if _first(listed[n], weights) == chosen[n]]
             support = tuple(cases[n].episode_id for n in agreeing)
-            found.append((text, support, len(inside) - len(agreeing)))
+            contrary = tuple(cases[n].episode_id for n in inside if n not in agreeing)
+            found.append((text, support, contrary))
     return found
 
 

@@ -258,12 +258,15 @@ class _Request:
         return Counted(self._agreement(labels), weight)
 
     def _recalled(self) -> RecalledCases | None:
-        if not self._cases or self._choices:
+        listed = self._counts.alike if self._counts else ()
+        if not (self._cases or listed) or self._choices:
             return None
         vectors = self._embedder.embed([case.query for case in self._cases])
+        similarity = np.asarray(vectors @ self._query, dtype=np.float64)
+        nearest = float(similarity.max()) if self._cases else 0.0
         return RecalledCases(
-            self._agreement([case.outcome for case in self._cases]),
-            np.asarray(vectors @ self._query, dtype=np.float64),
+            self._agreement([*(case.outcome for case in self._cases), *listed]),
+            np.concatenate([similarity, evidence.listed_similarity(nearest, len(listed))]),
         )
 
     def _applicability(self, claims: Sequence[Claim]) -> Array:

@@ -7,9 +7,10 @@ mass n on the latest few, R the share of the k recalled cases that agree, weight
 P the cases that applicable claims stand for, L the leanings between described options. The share
 of recall is s = by_subject k / (k + FEW_CASES (1 - H)), H the normalized entropy of C: a few cases
 must not outvote a strong habit, but counts that favour no answer say little. With recalled cases
-alone s = 1 and n = k. Where recalled cases are choices among options of their own, L says what
-they say: C and R are left out, and z counts BESIDE_CHOICES. The constants were measured; see
-ARCHITECTURE.md.
+alone s = 1 and n = k. Cases that are told by their outcome alone, closest first, are among the
+recalled ones; see ``listed_similarity``. Where recalled cases are choices among options of their
+own, L says what they say: C and R are left out, and z counts BESIDE_CHOICES. The constants were
+measured; see ARCHITECTURE.md.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ RECENT_HALF_LIFE = 3.0
 MOST_COUNTED = 15.0
 ATTENTION = 0.10
 FEW_CASES = 16
+# Places in a list of the cases most like the query until one counts half.
+LISTED_HALF_LIFE = 5.0
 SAME_OUTCOME = 0.05
 CLAIM_APPLIES_AT = 0.35
 CLAIM_TEMPERATURE = 0.05
@@ -90,6 +93,20 @@ def attention(similarity: Array) -> Array:
 def closeness(similarity: Array) -> Array:
     """Return how much each case counts, 1 for the most similar one; e less for each ATTENTION."""
     return np.asarray(np.exp((similarity - similarity.max()) / ATTENTION))
+
+
+def listed_similarity(nearest: float, count: int) -> Array:
+    """Return how similar cases are that are listed closest first, without their texts.
+
+    Each is taken to count so much less than the one before it that LISTED_HALF_LIFE places halve
+    what it counts.
+
+    Args:
+        nearest: similarity of the case that comes before the first of the list.
+        count: of the cases in the list.
+    """
+    places = np.arange(1, count + 1)
+    return np.asarray(nearest - ATTENTION * np.log(2.0) * places / LISTED_HALF_LIFE)
 
 
 def applicability(similarity: Array) -> Array:

@@ -1,7 +1,7 @@
 """What a set of cases shows, by counting: the raw material of drafted claims and edits.
 
 A pattern is a claim in waiting: its scope and text as they would be written, the cases that show
-it, and how many cases of its scope do not.
+it, and those of its scope that do not.
 """
 
 from __future__ import annotations
@@ -26,13 +26,22 @@ OFTEN = 1 / 6
 
 @dataclass(frozen=True)
 class Pattern:
-    """One regularity: ``support`` names the cases that show it, ``against`` counts the others."""
+    """One regularity: ``support`` names the cases that show it, ``contrary`` those that do not.
+
+    ``against`` is what speaks against it: the contrary cases, or options of theirs.
+    """
 
     section: Section
     scope: str
     text: str
     support: tuple[str, ...]
-    against: int
+    contrary: tuple[str, ...] = ()
+    options_against: int = 0
+
+    @property
+    def against(self) -> int:
+        """How much speaks against it."""
+        return max(len(self.contrary), self.options_against)
 
     @property
     def strength(self) -> tuple[float, int]:
@@ -76,7 +85,6 @@ def _usual(cases: Sequence[Case], verb: str) -> list[Pattern]:
             scope="",
             text=f"often {verb} {quoted(label)}",
             support=tuple(case.episode_id for case in cases if case.outcome == label),
-            against=0,
         )
         for label, count in counts.most_common(3)
         if count >= fair
@@ -106,7 +114,7 @@ def _labels(cases: Sequence[Case]) -> list[Pattern]:
                 scope=_about(terms),
                 text=f"chooses {quoted(label)}",
                 support=tuple(case.episode_id for case, agrees in hit if agrees),
-                against=sum(not agrees for _, agrees in hit),
+                contrary=tuple(case.episode_id for case, agrees in hit if not agrees),
             )
         )
     return [pattern for pattern in found if len(pattern.support) >= 2]
@@ -130,14 +138,14 @@ def _ratings(cases: Sequence[Case]) -> list[Pattern]:
             level = median(scores[n] for n in hit)
             if sign * (level - usual) < 0.4:
                 continue
-            support = [cases[n].episode_id for n in hit if sign * (scores[n] - usual) > 0]
+            agreeing = [n for n in hit if sign * (scores[n] - usual) > 0]
             found.append(
                 Pattern(
                     section=Section.PREFERENCES,
                     scope=_about([term]),
                     text=f"rates it around {quoted(f'{level:.0f}')}",
-                    support=tuple(support),
-                    against=len(hit) - len(support),
+                    support=tuple(cases[n].episode_id for n in agreeing),
+                    contrary=tuple(cases[n].episode_id for n in hit if n not in agreeing),
                 )
             )
     return found
@@ -148,8 +156,8 @@ def _choices(cases: Sequence[Case]) -> list[Pattern]:
     shown = [case for case in cases if len(case.options) > 1 and case.outcome in case.options]
     if shown and all(segments(option) for case in shown for option in case.options):
         return [
-            Pattern(Section.PREFERENCES, "", text, support, against)
-            for text, support, against in feature_claims(shown)
+            Pattern(Section.PREFERENCES, "", text, support, contrary)
+            for text, support, contrary in feature_claims(shown)
         ]
     chosen = [_features(case.outcome) for case in shown]
     rejected = [
@@ -159,22 +167,31 @@ def _choices(cases: Sequence[Case]) -> list[Pattern]:
     avoided = [term for term, _ in distinctive(rejected, chosen, most=2 * PHRASES, at_least=3)]
     found = []
     for term in liked:
-        support = [c.episode_id for c, bag in zip(shown, chosen, strict=True) if term in bag]
-        against = sum(term in bag for bag in rejected)
-        found.append(_leaning(f"prefers what has {quoted(term)}", support, against))
+        text = f"prefers what has {quoted(term)}"
+        taken, left = _taken_and_left(term, shown)
+        found.append(_leaning(text, taken, left, sum(term in bag for bag in rejected)))
     for term in avoided:
-        support = [
-            case.episode_id
-            for case in shown
-            if any(term in _features(o) for o in case.options if o != case.outcome)
-        ]
-        against = sum(term in bag for bag in chosen)
-        found.append(_leaning(f"avoids what has {quoted(term)}", support, against))
+        text = f"avoids what has {quoted(term)}"
+        taken, left = _taken_and_left(term, shown)
+        found.append(_leaning(text, left, taken, sum(term in bag for bag in chosen)))
     return found
 
 
-def _leaning(text: str, support: Sequence[str], against: int) -> Pattern:
-    return Pattern(Section.VALUES, "", text, tuple(support), against)
+def _taken_and_left(term: str, cases: Sequence[Case]) -> tuple[list[str], list[str]]:
+    """Return the cases in which an option that has a term was taken, and was left."""
+    taken = [case.episode_id for case in cases if term in _features(case.outcome)]
+    left = [
+        case.episode_id
+        for case in cases
+        if any(term in _features(o) for o in case.options if o != case.outcome)
+    ]
+    return taken, left
+
+
+def _leaning(text: str, support: Sequence[str], against: Sequence[str], options: int) -> Pattern:
+    """Return a pattern; where both kinds of options were on offer a case says nothing against."""
+    contrary = tuple(one for one in against if one not in support)
+    return Pattern(Section.VALUES, "", text, tuple(support), contrary, options)
 
 
 def _features(option: str) -> set[str]:

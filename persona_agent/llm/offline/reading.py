@@ -9,19 +9,19 @@ as a statement, clause by clause; see ``statements``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from persona_agent.llm.offline.statements import is_statement
 from persona_agent.persona.render import (
+    ALIKE,
     BELOW_SCOPE,
     COUNTS_HEADING,
     EXAMPLES_HEADING,
     ITEM,
-    SKETCHES_HEADING,
 )
 
-_SEEN = re.compile(r" \((?:seen (\d+)x|(\d+) of \d+|user's own words)\)\.?$")
+_SEEN = re.compile(r" \((?:seen (\d+)x(?:, otherwise \d+x)?|(\d+) of \d+|user's own words)\)\.?$")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 _COUNT = re.compile(r'"([^"]*)" (\d+)')
 _QUOTED = re.compile(r'"([^"]*)"')
@@ -37,7 +37,7 @@ _AGAIN = re.compile(r"[.;]|\b(?:but|prefers?|likes?|chooses?|picks?|wants?)\b", 
 _JUST_NEGATED = re.compile(r"\b(?:not|never|seldom|rarely)\s+(?:\w+\s+)?$", re.IGNORECASE)
 _COUNT_LINE = re.compile(r"(.*?) \((\d+)\): (.*)")
 _LATEST = re.compile(r"; latest first(?:, from [\d-]+ back)?: (?=\"|$)")
-_SKETCHES = re.compile(r'"([^"]*)": (.*)')
+_ALIKE = re.compile(re.escape(ALIKE) + r'(?=")')
 _EXAMPLE = re.compile(r'(.*) -> "([^"]*)"')
 _OWN_WORDS_WEIGHT = 5
 
@@ -64,12 +64,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Counts:
-    """Outcome counts of one task; ``latest`` is newest first."""
+    """Outcome counts of one task; ``latest`` is newest first, ``alike`` closest first."""
 
     task: str
     total: int
     counts: tuple[tuple[str, int], ...]
     latest: tuple[str, ...]
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,6 @@ def read(persona: str) -> Reading:
             counts.extend(_counts(line[2:]))
         elif heading == EXAMPLES_HEADING:
             examples.extend(_example(line[2:]))
-        elif heading == SKETCHES_HEADING:
-            examples.extend(_sketches(line[2:]))
         else:
             claim = read_claim(line[2:])
             habit = next((h for words, h in HABITS.items() if words in claim.text), None)
@@ -200,16 +199,16 @@ def _counts(line: str) -> list[Counts]:
     if found is None:
         return []
     task, total, tail = found.groups()
-    counted, *latest = _LATEST.split(tail, maxsplit=1)
+    past, *alike = _ALIKE.split(tail, maxsplit=1)
+    counted, *latest = _LATEST.split(past, maxsplit=1)
     counts = tuple((label, int(count)) for label, count in _COUNT.findall(counted))
-    runs = _RUN.findall(latest[0] if latest else "")
-    each = tuple(label for label, length in runs for _ in range(int(length or 1)))
-    return [Counts(task, int(total), counts, each)]
+    return [Counts(task, int(total), counts, _each(latest), _each(alike))]
 
 
-def _sketches(line: str) -> list[tuple[str, str]]:
-    found = _SKETCHES.fullmatch(line)
-    return [(words, found.group(1)) for words in found.group(2).split("; ")] if found else []
+def _each(lists: Sequence[str]) -> tuple[str, ...]:
+    """Return every outcome of lists in which those that follow upon their like are one."""
+    runs = (run for listed in lists for run in _RUN.findall(listed))
+    return tuple(label for label, length in runs for _ in range(int(length or 1)))
 
 
 def _example(line: str) -> list[tuple[str, str]]:

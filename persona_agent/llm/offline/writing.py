@@ -53,6 +53,7 @@ def draft(inputs: DraftInputs) -> DraftOutput:
             scope=pattern.scope,
             text=pattern.text,
             evidence=pattern.support,
+            contrary=pattern.contrary,
         )
         for pattern in find_patterns(inputs.cases)
         if len(pattern.support) > pattern.against
@@ -179,6 +180,7 @@ def _addition(pattern: Pattern) -> ProposedEdit:
         text=pattern.text,
         reason=f"{len(pattern.support)} cases show it, {pattern.against} do not.",
         evidence=pattern.support,
+        contrary=pattern.contrary,
     )
 
 

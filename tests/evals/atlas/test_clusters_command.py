@@ -115,5 +115,6 @@ def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     PersonaAgent.open(tmp_path / "empty").close()
     assert main(["clusters", "--data", "empty"]) == 2
     assert "there is no persona yet" in capsys.readouterr().err
-    assert main(["clusters", "--no-verdict", "--out", "no/such/folder.html"]) == 2
-    assert "name another file" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["clusters", "--no-verdict", "--out", "empty"])
+    assert "'empty' is a folder: name a file in it" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def plain(entry: MakeEntry, embedder: HashEmbedder) -> Atlas:
 
 
 def test_texts_cannot_leave_the_page_data(hostile: Atlas) -> None:
-    page = render_page(hostile, title=HOSTILE[0])
+    page = render_page(hostile, None)
     tags = Tags(page).found
     assert [tag for tag, _ in tags if tag in {"img", "svg", "a", "iframe", "object"}] == []
     assert sum(tag == "script" for tag, _ in tags) == 2
@@ -87,12 +87,12 @@ def test_what_plotly_reads_as_markup_is_escaped(hostile: Atlas) -> None:
         for trace in drawn.data:
             assert "<" not in (trace.name or "")
     title = next(one.title for one in colourings(hostile) if "</script>" in one.title)
-    assert "</script><script>" not in render_page(hostile).split("</style>")[1]
+    assert "</script><script>" not in render_page(hostile, None).split("</style>")[1]
     assert title in HOSTILE
 
 
 def test_the_page_loads_nothing_and_may_not_make_code_of_texts(plain: Atlas) -> None:
-    page = render_page(plain)
+    page = render_page(plain, None)
     for tag, attrs in Tags(page).found:
         assert "src" not in attrs and tag != "link"
     assert "default-src 'none'" in page
@@ -142,4 +142,5 @@ def test_a_picture_is_drawn_whatever_the_texts(hostile: Atlas, tmp_path: Path) -
         path = tmp_path / f"{dark}.png"
         save_picture(hostile, path, headline=HOSTILE[-1], dark=dark)
         assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 10_000
-    save_picture(hostile, tmp_path / "n.png", colour=HOSTILE[1])
+    with pytest.raises(InputError, match="'foo' is not supported"):
+        save_picture(hostile, tmp_path / "map.foo", headline="", dark=False)

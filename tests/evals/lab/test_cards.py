@@ -34,10 +34,16 @@ def test_personas_are_read_from_files(write: Write) -> None:
     assert (card.user_id, card.statements) == ("my-persona", ("I sing.", "I swim."))
     cards = read_cards(write([ANA.model_dump(), BEN.model_dump()]))
     assert cards == [ANA, BEN]
-    for wrong in ("", "[1]", '[{"user_id": "x"}]'):
-        with pytest.raises(InputError):
+    assert read_cards(write(ANA.model_dump())) == [ANA], "one object is not a list of statements"
+    for wrong, problem in (
+        ("", "the file is empty"),
+        ("[1]", "record 1: expected an object"),
+        ('[{"user_id": "x"}]', "record 1: field 'statements'"),
+        ('{"kind": "result"}', "record 1: field"),
+    ):
+        with pytest.raises(InputError, match=problem):
             read_cards(write(wrong, "wrong.txt"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         read_cards(write("", "x").parent / "absent")
 
 

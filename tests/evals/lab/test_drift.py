@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from persona_agent.agent.rerank import Rerank, choose_reply
+from persona_agent.agent.chat.rerank import Rerank, choose_reply
 from persona_agent.evals.lab import drift
 from persona_agent.evals.lab.judges import Opinion
 from persona_agent.evals.lab.people import PLANTED

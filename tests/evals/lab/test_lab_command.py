@@ -81,10 +81,10 @@ def test_the_page_loads_and_runs_nothing(tmp_path: Path) -> None:
     ("arguments", "problem"),
     [
         (["run", "--only", "drif"], "no experiment 'drif'"),
-        (["run", "--persona", "absent.txt"], "absent.txt: cannot be read"),
+        (["run", "--persona", "absent.txt"], "absent.txt: no such file"),
         (["run", "--user", "ana"], "there is no data in"),
         (["run", "--judge", "a/b", "--critic", "a/b"], "cannot be critic and judge"),
-        (["report", "absent.json"], "absent.json: No such file"),
+        (["report", "absent.json"], "absent.json: no such file"),
     ],
 )
 def test_what_the_caller_can_mend_is_said(

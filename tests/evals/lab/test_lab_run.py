@@ -62,7 +62,7 @@ async def test_a_report_comes_back_as_it_was(write: Write) -> None:
     assert load_report(path) == report
     assert LabReport.model_validate_json(path.read_text()) == report
     for wrong in ("{}", "nothing"):
-        with pytest.raises(InputError, match="no report"):
+        with pytest.raises(InputError, match="not a report"):
             load_report(write(wrong, "wrong.json"))
 
 
@@ -114,7 +114,7 @@ def test_damaged_rankings_name_their_line(write: Write) -> None:
         path = write("{}\n{}\n", name)
     with pytest.raises(InputError, match=r"valid_attributes.jsonl, line 2"):
         dnli.read_rankings(path.parent)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         dnli.read_rankings(path.parent / "absent")
 
 

@@ -18,6 +18,7 @@ from persona_agent.llm.offline.leaning import from_choices, from_claims, mention
 from persona_agent.llm.offline.opinion import OpinionReader, sentences
 from persona_agent.llm.offline.reading import BY_HABIT, BY_SUBJECT, LATEST_FIRST, STEADY, read
 from persona_agent.memory.embedder import create_embedder
+from persona_agent.persona.render import ALIKE
 from persona_agent.prompts import DECIDE, Case, DecideInputs, DecideOutput
 from persona_agent.schema import Query
 from persona_agent.settings import Settings
@@ -109,6 +110,22 @@ def test_habit_or_subject_as_a_claim_says(habit: str, share: str) -> None:
 def test_latest_or_steady_as_a_claim_says(habit: str, answer: str) -> None:
     changed = counts('"war", "war", "war"', drama=9, war=3)
     assert chosen("xyzzy", TAGS, f"Decision habits\n- {habit} (seen 4x)\n\n{changed}") == answer
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_cases_that_are_listed_by_outcome_act(tag: str) -> None:
+    even = counts(comedy=4, drama=4, war=4, latest='"war", "drama", "comedy"')
+    assert chosen("xyzzy", TAGS, f'{even}{ALIKE}"{tag}" x6') == tag
+    behind, *_ = (other for other in TAGS if other != tag)
+    assert chosen("xyzzy", TAGS, f'{even}{ALIKE}"{tag}" x6, "{behind}" x6') == tag
+    assert chosen("xyzzy", TAGS, f'{even}{ALIKE}"{tag}" x6', task="of another kind") == tag
+
+
+def test_a_case_in_full_counts_more_than_the_first_that_is_listed() -> None:
+    even = counts(comedy=4, drama=4, war=4, latest='"war", "drama", "comedy"')
+    case = Case(query="xyzzy plugh", outcome="drama")
+    assert chosen("xyzzy", TAGS, f'{even}{ALIKE}"war"', case) == "drama"
+    assert chosen("xyzzy", TAGS, f'{even}{ALIKE}"war" x4', case) == "war"
 
 
 def test_nothing_known_is_the_generic_answer() -> None:
@@ -218,6 +235,14 @@ def test_attention_and_applicability() -> None:
     assert weights[0] / weights[1] == pytest.approx(math.exp(0.1 / ev.ATTENTION))
     at = ev.applicability(np.array([ev.CLAIM_APPLIES_AT, 1.0, -1.0]))
     assert at == pytest.approx([0.5, 1.0, 0.0], abs=1e-5)
+
+
+def test_listed_cases_count_half_after_each_half_life() -> None:
+    places = int(ev.LISTED_HALF_LIFE)
+    found = ev.listed_similarity(0.4, 2 * places)
+    assert len(found) == 2 * places and len(ev.listed_similarity(0.4, 0)) == 0
+    weights = ev.closeness(np.concatenate([[0.4], found]))
+    assert weights[[0, places, 2 * places]] == pytest.approx([1, 0.5, 0.25])
 
 
 def test_mixture() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from persona_agent.llm.offline.reading import HABITS, Habits, read, read_claim
 from persona_agent.persona import render
-from persona_agent.schema import Claim, Persona, Section
+from persona_agent.persona.render import ALIKE
+from persona_agent.schema import Claim, Persona, Section, TaskStatistics
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,21 @@ def test_a_rendered_persona_is_read_back() -> None:
         ("at noon", 'takes "tea"', 2, ("tea",)),
         ("", "is brief", 5, ()),
     ]
+
+
+def test_counts_and_what_is_listed_beside_them_are_read_back() -> None:
+    label = f"tea{ALIKE}milk"
+    told = TaskStatistics(
+        task="t",
+        kind="choice",
+        total=3,
+        counts=((label, 2), ("rye", 1)),
+        recent=("rye", label),
+        alike=(label, label, "rye"),
+    )
+    (found,) = read(render(Persona(user_id="ana", statistics=(told,)))).counts
+    assert found.counts == ((label, 2), ("rye", 1))
+    assert (found.latest, found.alike) == (("rye", label), (label, label, "rye"))
 
 
 def test_prose_is_read_sentence_by_sentence() -> None:

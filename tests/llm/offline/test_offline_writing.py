@@ -65,6 +65,15 @@ async def test_a_draft_names_true_evidence(model: OfflineModel) -> None:
     assert (await model.ask(DRAFT_PERSONA, DraftInputs(cases=()))).claims == ()
 
 
+async def test_a_draft_names_the_cases_that_are_no_instance_of_a_claim(model: OfflineModel) -> None:
+    odd = CASES[2].model_copy(update={"outcome": "comedy", "episode_id": "odd"})
+    inputs = DraftInputs(cases=(*CASES, odd), max_claims=8)
+    written = await model.ask(DRAFT_PERSONA, inputs)
+    (war,) = [one for one in written.claims if 'chooses "war"' in one.text and one.scope]
+    assert [inputs.episode_id(name) for name in war.contrary] == ["odd"]
+    assert "odd" not in {inputs.episode_id(name) for name in war.evidence}
+
+
 @pytest.mark.parametrize(("of", "habit"), [(8, True), (40, False)])
 async def test_what_came_twice_among_many_is_no_habit(
     model: OfflineModel, of: int, habit: bool

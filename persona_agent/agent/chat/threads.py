@@ -1,6 +1,6 @@
 """Where the threads of the chat are kept, and who may work on one at a time.
 
-The file is written by LangGraph's checkpointer (see :mod:`persona_agent.agent.graph`). It is
+The file is written by LangGraph's checkpointer (see :mod:`persona_agent.agent.chat.graph`). It is
 separate from the other data, because a checkpointer keeps its own locks and its own schema.
 """
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from persona_agent.agent.chat_prompt import memory_line, tool_message
-from persona_agent.agent.wikipedia import search_wikipedia
+from persona_agent.agent.chat.prompt import memory_line, tool_message
+from persona_agent.agent.chat.wikipedia import search_wikipedia
 from persona_agent.errors import InputError, PersonaAgentError
 from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import ChatMessage, Tool, ToolCall
@@ -34,6 +34,7 @@ MOST_CALLS = 8
 
 LONGEST_RESULT = 6_000
 MOST_FACTS = 500
+NOTHING_ELSE = "nothing is remembered of this user beyond what you see above"
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
 
@@ -43,7 +44,7 @@ class ToolRequest(Record):
 
     The arguments are what the model wrote; they may not fit the tool's schema. ``thread`` is the
     conversation under way where the agent keeps to what it said in it, else None; ``shown`` are the
-    episodes whose messages the model sees anyway.
+    episodes that the model sees anyway, as memories or as messages.
     """
 
     user_id: str
@@ -184,11 +185,13 @@ def _memory_search(memory: Memory) -> ChatTool:
                 blend=request.persona.policy.blend,
             )
             unseen = [one.episode for one in found if one.episode.id not in request.shown]
-            return [memory_line(one, thread=request.thread) for one in unseen[: asked.limit]]
+            lines = [memory_line(one, thread=request.thread) for one in unseen[: asked.limit]]
+            if not lines:
+                return [NOTHING_ELSE if found else "nothing is remembered of this user yet"]
+            above = sum(one.episode.id in request.shown for one in found[: asked.limit])
+            return [*lines, f"(not repeated: {above} that you see above)"] if above else lines
 
-        lines = await memory.reads.run(recall)
-        beyond = " beyond the messages of this conversation" if request.shown else " yet"
-        return "\n".join(lines) or f"nothing is remembered of this user{beyond}"
+        return "\n".join(await memory.reads.run(recall))
 
     return _tool(
         "search_memory",

@@ -3,7 +3,7 @@
 Interpret, mediate, recall, act, run tools, check, choose, respond, remember.
 
 Each step takes the turn as it stands and returns it with its own part filled in. The steps know
-nothing of the graph that orders them (:mod:`persona_agent.agent.graph`).
+nothing of the graph that orders them (:mod:`persona_agent.agent.chat.graph`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.agent.chat_prompt import (
+from persona_agent.agent.chat.drafts import Drafts, Weighed
+from persona_agent.agent.chat.mediate import HABIT_EPISODES, Mediated, may_depend
+from persona_agent.agent.chat.prompt import (
     ChatInputs,
     chat_messages,
     memory_line,
     messages_again,
 )
+from persona_agent.agent.chat.repairs import Grounds, Repairs
+from persona_agent.agent.chat.tools import Toolbox
 from persona_agent.agent.context import ContextBuilder
-from persona_agent.agent.drafts import Drafts, Weighed
-from persona_agent.agent.mediate import HABIT_EPISODES, Mediated, may_depend
-from persona_agent.agent.repairs import Grounds, Repairs
 from persona_agent.agent.secrets import clean, without_secrets
-from persona_agent.agent.tools import Toolbox
 from persona_agent.errors import (
     ModelAnswerError,
     ModelCannotError,
@@ -107,6 +107,11 @@ class Turn:
     def present(self) -> tuple[str, ...]:
         """The episodes whose messages are sent anyway."""
         return tuple(dict.fromkeys(said["episode"] for said in self.history))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The episodes that the model sees, as memories or as messages."""
+        return (*(one.episode.id for one in self.recalled), *self.present)
 
     @property
     def usage(self) -> Usage:
@@ -302,7 +307,7 @@ class Steps:
                 turn.user,
                 turn.persona,
                 thread=self._own_thread(turn),
-                shown=turn.present,
+                shown=turn.shown,
             )
         else:
             results = self._tools.decline(calls)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
-from persona_agent.agent.drafts import Weighed
-from persona_agent.agent.repairs import Repairs
-from persona_agent.agent.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
-from persona_agent.agent.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
+from persona_agent.agent.chat.drafts import Weighed
+from persona_agent.agent.chat.repairs import Repairs
+from persona_agent.agent.chat.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
+from persona_agent.agent.chat.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
+from persona_agent.agent.chat.turn import Steps, Turn
 from persona_agent.agent.traces import TRACES_FILE, RecalledTrace, Trace, TraceStore
-from persona_agent.agent.turn import Steps, Turn
 from persona_agent.errors import (
     ConflictError,
     InputError,
@@ -32,7 +32,7 @@ from persona_agent.schema.episode import Text
 from persona_agent.settings import Settings
 
 if TYPE_CHECKING:
-    from persona_agent.agent.graph import ChatGraph
+    from persona_agent.agent.chat.graph import ChatGraph
     from persona_agent.memory import Memory
 
 THREADS_FILE = "threads.db"
@@ -228,7 +228,7 @@ class Chat:
             if self._graph is not None:
                 return self._graph
             try:
-                from persona_agent.agent.graph import ChatGraph
+                from persona_agent.agent.chat.graph import ChatGraph
             except ImportError as error:
                 if (error.name or "").partition(".")[0] not in ("langgraph", "aiosqlite"):
                     raise

@@ -24,8 +24,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from persona_agent.agent.threads import SECONDS_TO_WAIT, ThreadFile
-from persona_agent.agent.turn import TOOL_ROUNDS, Said, Steps, Turn
+from persona_agent.agent.chat.threads import SECONDS_TO_WAIT, ThreadFile
+from persona_agent.agent.chat.turn import TOOL_ROUNDS, Said, Steps, Turn
 
 # Each tool round is two steps and a retry two more; beyond that there is a loop with no end.
 _RECURSION_LIMIT = 2 * TOOL_ROUNDS + 18

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from persona_agent.agent.repairs import Grounds, Repairs
-from persona_agent.agent.rerank import differ, heard_as
+from persona_agent.agent.chat.repairs import Grounds, Repairs
+from persona_agent.agent.chat.rerank import differ, heard_as
 from persona_agent.errors import ModelError
 from persona_agent.llm import Ledger
 from persona_agent.llm.critic import Checked, Conflict

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from persona_agent.agent.mediate import Mediated, learn_habits, mediated
-from persona_agent.agent.rerank import Listener, reply_listener
+from persona_agent.agent.chat.mediate import Mediated, learn_habits, mediated
+from persona_agent.agent.chat.rerank import Listener, reply_listener
 from persona_agent.errors import ModelCannotError
 from persona_agent.llm.critic import Checked, check_drafts
 from persona_agent.memory.nli import CrossEncoderReader

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from persona_agent.evals.arms.arm import Arm, Bench
 from persona_agent.evals.arms.catalog import choose_arms
-from persona_agent.evals.data.datasets import AUTO, EvalDataset, load_dataset, select
+from persona_agent.evals.data.eval_data import EvalDataset, select
+from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.data.tasks import AUTO
 from persona_agent.evals.runner import ArmRun, Progress, make_bench, run_arms, silent
 from persona_agent.evals.scores.results import AnswerError, EvalResult, Setting, build_results
 from persona_agent.settings import Settings
@@ -62,15 +64,27 @@ def selection(
 
 def evaluate_dataset(
     dataset: EvalDataset,
-    arms: dict[str, Arm],
+    arms: Mapping[str, Arm],
     settings: Settings,
     *,
-    seed: int = 0,
-    asked: Mapping[str, Setting] | None = None,
-    progress: Progress = silent,
+    seed: int,
+    asked: Mapping[str, Setting],
+    progress: Progress,
 ) -> EvalResult:
     """Run arms on a data set and score them; see :func:`evaluate_file`."""
     bench = make_bench(dataset, settings, progress=progress)
+    return evaluate_on(bench, arms, seed=seed, asked=asked, progress=progress)
+
+
+def evaluate_on(
+    bench: Bench,
+    arms: Mapping[str, Arm],
+    *,
+    seed: int,
+    asked: Mapping[str, Setting],
+    progress: Progress,
+) -> EvalResult:
+    """Run arms on a bench, whose model is closed then, and score them."""
 
     async def run() -> dict[str, ArmRun]:
         try:
