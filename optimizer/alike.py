@@ -24,7 +24,11 @@ def telling_cases(
     words = [frozenset(stems(" ".join(_texts(episode)))) for episode in episodes]
     spread = Counter(word for bag in words for word in bag)
     scores = [
-        [sum(math.log(len(episodes) / spread[word]) for word in bag & wanted) for bag in words]
+        # Added up exactly: a set has another order in each process, and ties must stay ties.
+        [
+            math.fsum(math.log(len(episodes) / spread[word]) for word in bag & wanted)
+            for bag in words
+        ]
         for wanted in (frozenset(stems(text)) for text in texts)
     ]
     chosen: list[int] = []
