@@ -14,7 +14,8 @@ LIGHT = [
     "import persona_agent",
     "from persona_agent import PersonaAgent, Settings, Episode",
     "import persona_agent.agent, persona_agent.optimizer, persona_agent.llm, persona_agent.memory",
-    "import persona_agent.evals.arms.catalog, persona_agent.evals.evaluation, persona_agent.testing",
+    "import persona_agent.evals.arms.catalog, persona_agent.evals.evaluation",
+    "import persona_agent.testing",
     "import persona_agent.ui",
 ]
 
