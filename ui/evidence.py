@@ -17,12 +17,12 @@ ASKED, DONE = 200, 120
 """How much of what was asked and of what the user did is shown."""
 
 
-def show(ids: tuple[str, ...], episodes: dict[str, Episode]) -> None:
+def show(ids: tuple[str, ...], episodes: dict[str, Episode], *, said: str = "Rests on") -> None:
     """Draw them behind one click, latest first; nothing where there are none."""
     if not ids:
         return
     known = sorted((episodes[name] for name in ids if name in episodes), key=lambda one: one.at)
-    with st.expander(f"Rests on {counted(len(ids), 'interaction')}", type="compact"):
+    with st.expander(f"{said} {counted(len(ids), 'interaction')}", type="compact"):
         for episode in reversed(known[-MOST:]):
             literal(in_words(episode))
         more, gone = len(known[:-MOST]), len(ids) - len(known)

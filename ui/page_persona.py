@@ -98,6 +98,7 @@ def _claim(agent: PersonaAgent, user: str, claim: Claim, episodes: dict[str, Epi
                     "Deleted, and it will not come back by itself. **Versions** can undo it.",
                 )
         evidence.show(claim.evidence, episodes)
+        evidence.show(claim.contrary, episodes, said="Otherwise in")
 
 
 def _correct(agent: PersonaAgent, user: str, claim: Claim) -> None:

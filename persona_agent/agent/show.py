@@ -58,9 +58,11 @@ def one_line(text: str, limit: int = 100) -> str:
 
 
 def evidence_ids(change: PersonaDiff | Persona | Sequence[Edit]) -> list[str]:
-    """Return the ids of all episodes that it rests on, each once, to be looked up at once."""
+    """Return the ids of all episodes that are shown with it, each once, to be looked up at once."""
     rests_on: Iterable[tuple[str, ...]]
-    if isinstance(change, PersonaDiff | Persona):
+    if isinstance(change, Persona):
+        rests_on = (claim.evidence + claim.contrary for claim in change.claims)
+    elif isinstance(change, PersonaDiff):
         rests_on = (claim.evidence for claim in change.claims)
     else:
         rests_on = (edit.evidence for edit in change)
@@ -123,7 +125,7 @@ def _mean(value: float | None) -> str:
 
 
 def render_persona(persona: Persona, episodes: Mapping[str, Episode]) -> RenderableType:
-    """Return a persona's claims by section, each with the episodes that it rests on."""
+    """Return a persona's claims by section, each with the episodes that bear it out or do not."""
     from rich.console import Group
 
     lines: list[Text] = []
@@ -134,18 +136,21 @@ def render_persona(persona: Persona, episodes: Mapping[str, Episode]) -> Rendera
         for claim in claims:
             lines.append(_text(f"- {_statement(claim)}"))
             lines.extend(evidence_lines(claim.evidence, episodes))
+            lines.extend(evidence_lines(claim.contrary, episodes, mark="otherwise: "))
     return Group(*(lines or [_text("no claims", "dim")]))
 
 
-def evidence_lines(ids: Sequence[str], episodes: Mapping[str, Episode]) -> Iterator[Text]:
-    """Yield the latest of the episodes, a line each, and how many more there are."""
+def evidence_lines(
+    ids: Sequence[str], episodes: Mapping[str, Episode], *, mark: str = ""
+) -> Iterator[Text]:
+    """Yield the latest of the episodes, a line each behind a mark, and how many more there are."""
     known = sorted((episodes[name] for name in ids if name in episodes), key=lambda one: one.at)
     for episode in reversed(known[-MOST_EVIDENCE:]):
-        yield _text(f"      {episode_line(episode)}", "dim")
+        yield _text(f"      {mark}{episode_line(episode)}", "dim")
     more, gone = len(known[:-MOST_EVIDENCE]), len(ids) - len(known)
     rest = [f"{more} more" if more else "", f"{gone} no longer stored" if gone else ""]
     if more or gone:
-        yield _text(f"      … {', '.join(part for part in rest if part)}", "dim")
+        yield _text(f"      {mark}… {', '.join(part for part in rest if part)}", "dim")
 
 
 def episode_line(episode: Episode) -> str:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from subprocess import CompletedProcess
 
 import pytest
@@ -29,6 +30,17 @@ def test_show_has_each_claim_with_its_evidence(cli: Cli, ana: PersonaAgent) -> N
     )
     assert "… 1 more" in result.stdout
     assert "- no flights (pinned, yours)" in result.stdout
+
+
+def test_show_tells_what_spoke_against_a_claim(cli: Cli, ana: PersonaAgent) -> None:
+    day = datetime(2026, 3, 9, tzinfo=UTC)
+    drive = ana.record_sync("ana", "How to get to town 9?", "car", options=["car", "train"], at=day)
+    known = ana.persona_sync("ana")
+    claim = known.claims[0].model_copy(update={"contrary": (drive,)})
+    later = known.model_copy(update={"version": "cc33", "parent": "bb22", "claims": (claim,)})
+    ana.memory.personas.put(later, expected="bb22")
+    shown = cli("persona", "show", "--user", "ana").stdout
+    assert "otherwise: 2026-03-09  How to get to town 9? -> car" in shown
 
 
 def test_show_takes_a_version(cli: Cli, ana: PersonaAgent) -> None:

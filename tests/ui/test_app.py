@@ -156,6 +156,17 @@ def test_the_persona_page_shows_claims_with_evidence(data_dir: Path, maya: str) 
     assert all(claim.statement in texts(app) for claim in claims)
 
 
+def test_the_persona_page_tells_what_spoke_against_a_claim(data_dir: Path, maya: str) -> None:
+    with opened(data_dir) as agent:
+        known = agent.persona_sync(maya)
+        other = agent.episodes_sync(maya)[0].id
+        claim = known.claims[0].model_copy(update={"contrary": (other,)})
+        later = Persona(user_id=maya, parent=known.version, claims=(claim,), cause="optimization")
+        agent.memory.personas.put(later, expected=known.version)
+    labels = [one.label for one in start("page_persona.py", maya).expander]
+    assert "Otherwise in 1 interaction" in labels
+
+
 def test_claims_are_pinned_corrected_deleted_and_stated(data_dir: Path, maya: str) -> None:
     app = click(start("page_persona.py", maya), "Pin")
     with opened(data_dir) as agent:
