@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from persona_agent.llm.offline.choices import feature_claims
+from persona_agent.llm.offline.manner import MANNERS, is_prose, manners, without_marks
 from persona_agent.llm.offline.terms import distinctive, segments, words
 from persona_agent.persona.render import quoted
 from persona_agent.prompts import Case
@@ -152,7 +153,7 @@ def _ratings(cases: Sequence[Case]) -> list[Pattern]:
 
 
 def _choices(cases: Sequence[Case]) -> list[Pattern]:
-    """Which words or listed features stand in what was chosen, and which in what was not."""
+    """Which words, manners or listed features stand in what was chosen, which in what was not."""
     shown = [case for case in cases if len(case.options) > 1 and case.outcome in case.options]
     if shown and all(segments(option) for case in shown for option in case.options):
         return [
@@ -167,13 +168,11 @@ def _choices(cases: Sequence[Case]) -> list[Pattern]:
     avoided = [term for term, _ in distinctive(rejected, chosen, most=2 * PHRASES, at_least=3)]
     found = []
     for term in liked:
-        text = f"prefers what has {quoted(term)}"
         taken, left = _taken_and_left(term, shown)
-        found.append(_leaning(text, taken, left, sum(term in bag for bag in rejected)))
+        found.append(_leaning("prefers", term, taken, left, sum(term in bag for bag in rejected)))
     for term in avoided:
-        text = f"avoids what has {quoted(term)}"
         taken, left = _taken_and_left(term, shown)
-        found.append(_leaning(text, left, taken, sum(term in bag for bag in chosen)))
+        found.append(_leaning("avoids", term, left, taken, sum(term in bag for bag in chosen)))
     return found
 
 
@@ -188,11 +187,20 @@ def _taken_and_left(term: str, cases: Sequence[Case]) -> tuple[list[str], list[s
     return taken, left
 
 
-def _leaning(text: str, support: Sequence[str], against: Sequence[str], options: int) -> Pattern:
+def _leaning(
+    verb: str, term: str, support: Sequence[str], against: Sequence[str], options: int
+) -> Pattern:
     """Return a pattern; where both kinds of options were on offer a case says nothing against."""
     contrary = tuple(one for one in against if one not in support)
-    return Pattern(Section.VALUES, "", text, tuple(support), contrary, options)
+    section = Section.STYLE if term in MANNERS else Section.VALUES
+    what = term if term in MANNERS else f"has {quoted(term)}"
+    return Pattern(section, "", f"{verb} what {what}", tuple(support), contrary, options)
 
 
 def _features(option: str) -> set[str]:
-    return segments(option) or words(option)
+    """Return what an option lists, or its telling words and its manner."""
+    if listed := segments(option):
+        return listed
+    if not is_prose(option):
+        return words(option)
+    return {word for word in words(without_marks(option)) if "'" not in word} | manners(option)

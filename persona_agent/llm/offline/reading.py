@@ -1,9 +1,9 @@
 """Reading a rendered persona back: claims, counts and examples, from the text alone.
 
 The offline model gets the same text as any other model. It understands what is in quotes (answers,
-or phrases of options), what a claim is about (its scope, by embedding), a few plain words for
-"not", and a few sentences on how the user decides. The user's own words without quotes are read
-as a statement, clause by clause; see ``statements``.
+or phrases of options) or named as a manner (see ``manner``), what a claim is about (its scope, by
+embedding), a few plain words for "not", and a few sentences on how the user decides. The user's own
+words without quotes are read as a statement, clause by clause; see ``statements``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from persona_agent.llm.offline.manner import NAMED
 from persona_agent.llm.offline.statements import is_statement
 from persona_agent.persona.render import (
     ALIKE,
@@ -171,12 +172,12 @@ def read_claim(line: str) -> Claim:
 
 
 def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split what is quoted into what the claim is for and what it is against."""
+    """Split what is quoted, or else named as a manner, into what the claim is for and against."""
     likes: list[str] = []
     avoids: list[str] = []
     negative = False
     position = 0
-    for match in _QUOTED.finditer(text):
+    for match in [*_QUOTED.finditer(text)] or NAMED.finditer(text):
         between = text[position : match.start()]
         turns = [(m.end(), True) for m in _NOT.finditer(between)]
         turns += [
@@ -186,7 +187,7 @@ def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ]
         if turns:
             negative = max(turns)[1]
-        (avoids if negative else likes).append(match.group(1))
+        (avoids if negative else likes).append(match.group().strip('"'))
         position = match.end()
     if not likes and not avoids:
         rated = _RATING.search(text)
