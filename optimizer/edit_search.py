@@ -35,10 +35,11 @@ _Comparison = tuple[tuple[object, ...], tuple[object, ...], tuple[str, ...], boo
 
 
 class EditSearch:
-    """Looks for edits of one persona. ``best`` is the best so far, ``rejected`` what failed.
+    """Looks for edits of one persona. ``best`` is the best so far, ``rejected`` what was not taken.
 
-    ``told`` is what cases were found to say of claims, by their statements: the latest ones of
-    claims that were in use, and those in which a claim misled.
+    ``failed`` are those of them that cases refuted or a gate turned down: of the others, too little
+    is known. ``told`` is what cases were found to say of claims, by their statements: the latest
+    ones of claims that were in use, and those in which a claim misled.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class EditSearch:
     ) -> None:
         self.best = best
         self.rejected: list[Edit] = []
+        self.failed: list[Edit] = []
         self.told: dict[str, Support] = {}
         self._judge = judge
         self._config = judge.config
@@ -156,7 +158,7 @@ class EditSearch:
     async def _checked(
         self, proposed: Sequence[Edit], persona: Persona, missed: Mapping[str, Sequence[str]]
     ) -> list[Edit]:
-        edits, unsupported = await supported(
+        edits, refuted, unknown = await supported(
             proposed,
             self._judge.slices.train,
             self._config.verify_cases,
@@ -164,8 +166,9 @@ class EditSearch:
             claims=persona.claims,
             missed=missed,
         )
-        self.rejected.extend(unsupported)
-        tell(Proposed(edits=tuple(edits), unsupported=tuple(unsupported)))
+        self.failed.extend(refuted)
+        self.rejected.extend([*refuted, *unknown])
+        tell(Proposed(edits=tuple(edits), unsupported=(*refuted, *unknown)))
         return edits
 
     async def _try(self, edit: Edit, parent: Candidate, batch: Sequence[Episode]) -> Candidate:
@@ -179,12 +182,16 @@ class EditSearch:
         persona = self._edited(base, edit)
         child = Candidate(persona, (*parent.edits, edit))
         name = words_of(edit)
-        known = persona.claims == base.claims or self._failed_before(persona, edit, parent)
+        if persona.claims == base.claims:  # nothing changes, so that there is nothing to judge
+            self.rejected.append(edit)
+            return parent
+        known = self._failed_before(persona, edit, parent)
         if not known and await self._gains(f"minibatch: {name}", persona, base, batch, edit):
             await self._enter(child)
             if await self.accepts(f"validation: {name}", child, self._validation_bar(edit, parent)):
                 return child
         self.rejected.append(edit)
+        self.failed.append(edit)
         return parent
 
     async def _gains(

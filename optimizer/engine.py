@@ -168,13 +168,13 @@ class Search:
         the latest of the history, and too good to be left out. What was chosen before taste changed
         is left out, as it is where cases are recalled. A persona whose claims were edited stays as
         it was judged. Nothing is left to judge the new draft as a whole, but what can be told
-        without is: no claim comes back that was refused, and none that was not judged stays
-        against the cases that it does not rest on.
+        without is: no claim comes back that failed or was refuted, and none that was not judged
+        stays against the cases that it does not rest on.
         """
         shown = self.persona.policy.show_claims and self.persona.policy.recalled > 0
         if self.config.refit and self.draft is not None and shown and not self.accepted:
             history, tried = self._of_this_taste(), {one.statement for one in self.draft.claims}
-            refused = [one.statement for one in self.rejected if one.text]
+            refused = [one.statement for one in self._edits.failed if one.text]
             whole = await self._drafted(history, [one for one in refused if one not in tried])
             whole = await self._unrefuted(whole, tried, history)
             judged = ("policy", "alternatives", "track_record")

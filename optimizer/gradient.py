@@ -75,7 +75,7 @@ async def _critique(
     history: Sequence[Episode],
     model: LanguageModel,
 ) -> Critique | None:
-    failure = Failure(case=Case.of(episode), answer=trial.answer or "")
+    failure = Failure(case=Case.of(episode), answer=trial.answer or "", reason=trial.reason)
     text = render(persona) if trial.persona_text is None else trial.persona_text
     shown = {claim.id for claim in claims_shown(persona.claims, text)}
     inputs = CritiqueInputs(
@@ -118,7 +118,8 @@ def _similar(trial: Trial, episode: Episode, history: Sequence[Episode]) -> list
         and one.id not in known
     ]
     about = " ".join([episode.query.text, *episode.query.options])
-    return telling_cases([about], others, max(LEAST_SIMILAR, SIMILAR_CASES - len(known)))
+    most = max(LEAST_SIMILAR, SIMILAR_CASES - len(known))
+    return telling_cases([about], others, most, latest_share=0)
 
 
 def missed_by(critiques: Sequence[Critique]) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from persona_agent.errors import ModelAnswerError
 from persona_agent.optimizer.claim_cases import cases_for, replaced_by, tasks_of
@@ -83,6 +84,14 @@ async def verify(
     return found
 
 
+class Checked(NamedTuple):
+    """Edits whose wording other cases support, refute, or say too little of."""
+
+    supported: list[Edit]
+    refuted: list[Edit]
+    unknown: list[Edit]
+
+
 async def supported(
     edits: Sequence[Edit],
     history: Sequence[Episode],
@@ -91,8 +100,8 @@ async def supported(
     *,
     claims: Sequence[Claim] = (),
     missed: Mapping[str, Sequence[str]] | None = None,
-) -> tuple[list[Edit], list[Edit]]:
-    """Split edits into those whose wording other cases support, and the rest.
+) -> Checked:
+    """Split edits into those whose wording other cases support, those they refute, and the rest.
 
     Each edit is judged by those of ``most`` episodes that it does not rest on, see
     :func:`cases_for`. One that replaces claims is compared with them: of the cases that it leaves,
@@ -110,16 +119,17 @@ async def supported(
         claims: of the persona, those that edits replace among them.
         missed: by the id of a claim, cases in which it was followed and wrong.
     """
-    kept, failed, verdicts = [], [], await _verdicts(edits, history, most, model, claims, missed)
+    found = Checked([], [], [])
+    verdicts = await _verdicts(edits, history, most, model, claims, missed)
     for edit in edits:
         verdict = verdicts.get(edit)
         if verdict is None:
-            kept.append(edit)
+            found.supported.append(edit)
         elif verdict.passes(edit):
-            kept.append(verdict.added_to(edit))
+            found.supported.append(verdict.added_to(edit))
         else:
-            failed.append(edit)
-    return kept, failed
+            (found.refuted if verdict.refutes else found.unknown).append(edit)
+    return found
 
 
 async def unrefuted(
@@ -163,10 +173,15 @@ class Verdict(Record):
     said: Support
     left: Support = Support()
 
+    @property
+    def refutes(self) -> bool:
+        """Whether cases speak against an edit: against what it says, or for what it gives up."""
+        return self.said.refutes or len(self.left.supports) > len(self.left.contradicts)
+
     def passes(self, edit: Edit) -> bool:
         """Whether cases speak for an edit: for what it says, and for what it gives up."""
         left = self.left
-        if self.said.refutes or len(left.supports) > len(left.contradicts):
+        if self.refutes:
             return False
         rests_on = len(edit.evidence) + len(self.said.supports)
         mends = len(left.contradicts) > len(left.supports) and rests_on >= LEAST_EVIDENCE

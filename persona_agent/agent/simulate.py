@@ -107,6 +107,7 @@ class Simulator:
             answer=given.text,
             loss=loss,
             confidence=confidence,
+            reason=given.reason,
             terms=terms,
             imagined=invented,
             persona_text=context.persona_text,

@@ -106,7 +106,8 @@ def _line_below(claim: Claim) -> str:
 
 def _seen(claim: Claim) -> str:
     if claim.origin == "user":
-        return " (user's own words)"
+        day = f", {claim.since.date().isoformat()}" if claim.since else ""
+        return f" (user's own words{day})"
     otherwise = f", otherwise {len(claim.contrary)}x" if claim.contrary else ""
     return f" (seen {len(claim.evidence)}x{otherwise})"
 

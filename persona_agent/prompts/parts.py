@@ -43,13 +43,17 @@ def resolve(reference: str, letter: str, ids: Sequence[str]) -> str | None:
 MOST_RIVALS = 4
 RIVALS_LENGTH = 360
 """Characters for what was turned down in one case; longer options share them."""
+COMMENT_LENGTH = 160
 LABELS_COME = 3
 """Cases that share their options from which on these are labels."""
 Labels = frozenset[str]
 
 
 class Case(Record):
-    """A past interaction as a prompt shows it."""
+    """A past interaction as a prompt shows it.
+
+    ``comment`` is what the user said of it, which may explain an exception.
+    """
 
     query: str
     outcome: str
@@ -57,6 +61,7 @@ class Case(Record):
     task: str = ""
     date: str = ""
     episode_id: str = ""
+    comment: str = ""
 
     @classmethod
     def of(cls, episode: Episode) -> Case:
@@ -68,11 +73,13 @@ class Case(Record):
             task=episode.query.task_name,
             date=episode.at.date().isoformat(),
             episode_id=episode.id,
+            comment=episode.feedback.comment if episode.feedback else "",
         )
 
     def line(self, *, query_length: int = 400) -> str:
-        """Return the case on one line."""
-        return f"{shorten(self.query, query_length)} -> {shorten(self.outcome, 300)}"
+        """Return the case on one line, with what the user said of it."""
+        said = f" (comment: {shorten(self.comment, COMMENT_LENGTH)})" if self.comment else ""
+        return f"{shorten(self.query, query_length)} -> {shorten(self.outcome, 300)}{said}"
 
     def rivals(self, labels: Collection[Labels] = ()) -> str:
         """Return what was turned down, to go behind a line; "" where that says little.

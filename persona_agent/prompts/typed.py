@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -95,7 +95,7 @@ class RespondOutput(Record):
 
 
 MOST_SOURCES = 6
-"""Interactions that are named behind a fact, the latest ones."""
+"""Interactions that are named behind a fact or a claim, the latest ones."""
 
 
 class DraftInputs(PromptInputs):
@@ -183,11 +183,13 @@ MOST_RECALLED = 24
 class Failure(Record):
     """A case that was answered wrongly: what was answered, and what the user really did.
 
-    ``critique`` says why the answer missed, ``preference`` what the user seems to want.
+    ``reason`` is the one given with the answer. ``critique`` says why the answer missed,
+    ``preference`` what the user seems to want.
     """
 
     case: Case
     answer: str
+    reason: str = ""
     critique: str = ""
     preference: str = ""
 
@@ -220,9 +222,14 @@ class CritiqueInputs(PromptInputs):
             "similar": cases_text(self.similar, offered=case.options),
             "query": f"{case.head}{case.query}",
             "options": numbered(case.options) or NOTHING,
-            "answer": self.failure.answer or "(no answer)",
+            "answer": self._answer(),
             "outcome": case.outcome,
         }
+
+    def _answer(self) -> str:
+        reason = shorten(self.failure.reason, 600)
+        given = [f"(reason given: {reason})"] if reason else []
+        return "\n".join([self.failure.answer or "(no answer)", *given])
 
     def _recalled(self) -> str:
         text = cases_text(self.recalled[:MOST_RECALLED], offered=self.failure.case.options)
@@ -251,11 +258,19 @@ class CritiqueOutput(Record):
 
 
 def _claims(
-    claims: Sequence[Claim], numbers: Sequence[int] | None = None, *, letter: str = "C"
+    claims: Sequence[Claim],
+    numbers: Sequence[int] | None = None,
+    *,
+    letter: str = "C",
+    cases: Sequence[Case] = (),
 ) -> str:
-    """Return one line for each claim, or for those of some numbers, which count from 1."""
+    """Return one line for each claim, or for those of some numbers, which count from 1.
+
+    A line names those of the cases, which are shown as E1, E2, …, that its claim rests on.
+    """
     chosen = range(1, len(claims) + 1) if numbers is None else numbers
-    lines = [f"[{letter}{number}] {_claim(claims[number - 1])}" for number in chosen]
+    places = {case.episode_id: place for place, case in enumerate(cases, 1)}
+    lines = [f"[{letter}{number}] {_claim(claims[number - 1], places)}" for number in chosen]
     return "\n".join(lines) or NOTHING
 
 
@@ -263,10 +278,13 @@ def _items(texts: Sequence[str]) -> str:
     return "\n".join(f"- {shorten(text, 400)}" for text in texts) or NOTHING
 
 
-def _claim(claim: Claim) -> str:
+def _claim(claim: Claim, places: Mapping[str, int]) -> str:
     parts: list[str] = [claim.section.value]
-    if claim.contrary:
-        parts.append(f"seen {len(claim.evidence)}x, otherwise {len(claim.contrary)}x")
+    if claim.evidence or claim.contrary:
+        otherwise = f", otherwise {len(claim.contrary)}x" if claim.contrary else ""
+        parts.append(f"seen {len(claim.evidence)}x{otherwise}")
+    if shown := sorted(places[name] for name in claim.evidence if name in places):
+        parts.append(f"rests on {', '.join(f'E{place}' for place in shown[-MOST_SOURCES:])}")
     if claim.helpful or claim.harmful:
         parts.append(f"helped {claim.helpful}, harmed {claim.harmful}")
     if claim.protected:
@@ -293,8 +311,7 @@ class ProposeInputs(PromptInputs):
 
     def sections(self) -> dict[str, str]:
         """Return the text of every placeholder. Failures come first in the E numbering."""
-        failures = [failure.case for failure in self.failures]
-        labels = labels_in([*failures, *self.correct, *self.history])
+        labels = labels_in(self._cases())
         failed = []
         for number, failure in enumerate(self.failures, 1):
             failed.append(
@@ -309,7 +326,7 @@ class ProposeInputs(PromptInputs):
         first += len(self.correct)
         past = [f"[E{n}] {case.whole(labels=labels)}" for n, case in enumerate(self.history, first)]
         return {
-            "claims": _claims(self.claims),
+            "claims": _claims(self.claims, cases=self._cases()),
             "failures": "\n".join(failed) or NOTHING,
             "correct": "\n".join(kept) or NOTHING,
             "history": "\n".join(past) or NOTHING,
@@ -320,8 +337,10 @@ class ProposeInputs(PromptInputs):
 
     def episode_id(self, reference: str) -> str | None:
         """Translate a reference of the prompt to an episode id."""
-        cases = [*(failure.case for failure in self.failures), *self.correct, *self.history]
-        return resolve(reference, "E", [case.episode_id for case in cases])
+        return resolve(reference, "E", [case.episode_id for case in self._cases()])
+
+    def _cases(self) -> list[Case]:
+        return [*(failure.case for failure in self.failures), *self.correct, *self.history]
 
     def claim_id(self, reference: str) -> str | None:
         """Translate a reference of the prompt to a claim id."""
@@ -384,13 +403,28 @@ def _episodes(episodes: Sequence[Episode], letter: str) -> str:
     lines = []
     for number, episode in enumerate(episodes, 1):
         outcome = shorten(episode.outcome or "(not known)", 300)
-        comment = episode.feedback.comment if episode.feedback else ""
-        said = f" (comment: {shorten(comment, 200)})" if comment else ""
         lines.append(
             f"[{letter}{number}] {episode.at.date().isoformat()} ({episode.query.task_name}) "
-            f"{shorten(episode.query.text, 400)} -> {outcome}{said}"
+            f"{shorten(episode.query.text, 400)} -> {outcome}{_feedback(episode)}"
         )
     return "\n".join(lines) or NOTHING
+
+
+def _feedback(episode: Episode) -> str:
+    """Return a comment, behind what it is about: a question, or an answer that was not kept."""
+    said, asked = episode.feedback, episode.metadata.get("question")
+    if said is None:
+        return ""
+    comment = f" (comment: {shorten(said.comment, 200)})" if said.comment else ""
+    if asked:
+        return f" (the assistant asked: {shorten(str(asked), 200)}){comment}" if comment else ""
+    if episode.outcome is not None or not episode.response:
+        return comment
+    shown = shorten(episode.response, 300)
+    if said.thumb:
+        judged = "liked" if said.thumb > 0 else "disliked"
+        return f" (the user {judged} this answer: {shown}){comment}"
+    return f" (the assistant answered: {shown}){comment}" if comment else ""
 
 
 class DistilledFact(Record):

@@ -12,7 +12,7 @@ from persona_agent.schema.episode import (
     new_id,
     task_kind,
 )
-from persona_agent.schema.fact import SAID, Fact
+from persona_agent.schema.fact import SAID, SAID_ABOUT, Fact
 from persona_agent.schema.persona import (
     Alternative,
     Claim,
@@ -39,6 +39,7 @@ from persona_agent.schema.usage import Usage
 __all__ = [
     "FINAL",
     "SAID",
+    "SAID_ABOUT",
     "SIMULATED",
     "Alternative",
     "Claim",

@@ -12,6 +12,8 @@ from persona_agent.schema.episode import EpisodeId, UserId, new_id
 
 SAID = "The user said: "
 """How the text of a fact begins that is in the user's own words."""
+SAID_ABOUT = "when asked about "
+"""How what the user said begins where it replied to a question; the query follows in quotes."""
 
 
 class Fact(Record):

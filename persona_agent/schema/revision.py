@@ -79,8 +79,9 @@ class Trial(Record):
 
     A trial with an error is unscored: ``loss`` is 1, but it is shown and counted as an error.
     ``loss`` is of the task alone; ``terms`` stand apart. An answer to an ``imagined`` query has no
-    loss (it is 0), because nobody knows what the user would have done. ``persona_text`` and
-    ``recalled`` are what the answer was given from; the text is None where that is not known.
+    loss (it is 0), because nobody knows what the user would have done. ``reason`` is the one given
+    with the answer. ``persona_text`` and ``recalled`` are what the answer was given from; the text
+    is None where that is not known.
     """
 
     episode_id: EpisodeId
@@ -88,6 +89,7 @@ class Trial(Record):
     loss: float = Field(ge=0, le=1)
     confidence: float | None = Field(default=None, ge=0, le=1)
     error: str | None = None
+    reason: str = ""
     terms: Terms = Terms()
     imagined: bool = False
     persona_text: str | None = None

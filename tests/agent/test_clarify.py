@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.errors import BudgetExceededError
+from persona_agent.errors import BudgetExceededError, ModelCallError
 from persona_agent.llm.offline import OfflineModel
 from persona_agent.memory import open_memory
 from persona_agent.prompts import Case
@@ -23,6 +23,7 @@ from persona_agent.testing import HashEmbedder, ScriptedModel
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DRINKS = ("tea", "coffee", "juice")
 QUERY = "A drink for breakfast?"
+ABOUT = f'when asked about "{QUERY}":'
 
 
 @pytest.fixture
@@ -89,9 +90,27 @@ def test_a_question_that_cannot_be_used_does_not_cost_the_decision(tmp_path: Pat
     with scripted(tmp_path / "prose", "hm, I wonder") as agent:
         decision = decided(agent, may_ask=True)
         assert (decision.answer, decision.question) == ("tea", "")
+    with scripted(tmp_path / "down", ModelCallError("time-out")) as agent:
+        decision = decided(agent, may_ask=True)
+        assert (decision.answer, decision.question) == ("tea", "")
+        assert agent.episodes_sync("ann")[-1].response == "tea"
     spent = BudgetExceededError("spent")
     with scripted(tmp_path / "spent", spent) as agent, pytest.raises(BudgetExceededError):
         decided(agent, may_ask=True)
+
+
+def test_a_question_that_was_answered_is_not_asked_again(tmp_path: Path) -> None:
+    asks = {"question": "Tea or coffee?", "between": [1, 2]}
+    with scripted(tmp_path, asks) as agent:
+        breakfasts(agent, ["tea", "tea", "tea", "coffee"])
+        first = decided(agent, may_ask=True)
+        assert decided(agent, may_ask=True).question, "no reply yet"
+        agent.feedback_sync(first.episode_id, user="ann", comment="Coffee was for the guests.")
+        assert decided(agent, may_ask=True).question == ""
+        other = agent.decide_sync("ann", "Which shoes?", DRINKS, task="drink", may_ask=True)
+        assert other.question, "another situation"
+        agent.record_sync("ann", QUERY, "juice", options=DRINKS, task="drink")
+        assert decided(agent, may_ask=True).question, "the situation came again since"
 
 
 # --- what ---------------------------------------------------------------------------------------
@@ -140,19 +159,37 @@ def stated(agent: PersonaAgent) -> list[str]:
 def test_a_bare_choice_states_which_option_goes_before_which(agent: PersonaAgent) -> None:
     episode = asked(agent)
     agent.feedback_sync(episode, user="ann", outcome="tea")
-    assert stated(agent) == ['A drink for breakfast?: "tea" rather than "coffee"']
+    assert stated(agent) == [f'{ABOUT} "tea" rather than "coffee"']
     agent.feedback_sync(episode, user="ann", outcome="juice")
-    assert stated(agent) == ['A drink for breakfast?: "juice"']
+    assert stated(agent) == [f'{ABOUT} "juice"']
 
 
 def test_a_comment_is_kept_in_the_users_words_and_becomes_a_claim(agent: PersonaAgent) -> None:
     episode = asked(agent)
-    agent.feedback_sync(episode, user="ann", outcome="tea", comment="Coffee was for the guests.")
-    assert stated(agent) == ["Coffee was for the guests."]
+    agent.feedback_sync(episode, user="ann", comment="I had guests, so coffee.")
+    assert stated(agent) == [f"{ABOUT} I had guests, so coffee."]
     agent.optimize_sync("ann")
-    claims = {claim.text: claim for claim in agent.persona_sync("ann").claims}
-    assert claims["Coffee was for the guests."].origin == "user"
-    assert claims["Coffee was for the guests."].evidence == (episode,)
+    (claim,) = [one for one in agent.persona_sync("ann").claims if one.origin == "user"]
+    assert claim.text == f"{ABOUT} I had guests, so coffee.", "and not once more by itself"
+    assert claim.evidence == (episode,)
+
+
+def test_choice_and_comment_are_both_kept(agent: PersonaAgent) -> None:
+    episode = asked(agent)
+    agent.feedback_sync(episode, user="ann", outcome="tea", comment="Coffee was for the guests.")
+    assert stated(agent) == [f'{ABOUT} "tea" rather than "coffee". Coffee was for the guests.']
+
+
+def test_a_reply_on_long_options_is_kept_short(agent: PersonaAgent) -> None:
+    long = [f"{word} " * 500 for word in ("tea", "coffee")]
+    agent.record_sync(
+        "ann",
+        QUERY * 50,
+        long[0],
+        options=long,
+        metadata={"question": "Which?", "question_first": long[0], "question_second": long[1]},
+    )
+    assert len(stated(agent)[0]) < 1_000
 
 
 def test_a_host_that_asks_by_itself_may_record_the_reply(agent: PersonaAgent) -> None:
@@ -167,7 +204,7 @@ def test_a_host_that_asks_by_itself_may_record_the_reply(agent: PersonaAgent) ->
             "question_second": "coffee",
         },
     )
-    assert stated(agent) == ['A drink for breakfast?: "tea" rather than "coffee"']
+    assert stated(agent) == [f'{ABOUT} "tea" rather than "coffee"']
 
 
 def test_secrets_in_a_reply_are_not_kept(agent: PersonaAgent) -> None:

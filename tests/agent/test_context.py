@@ -134,12 +134,32 @@ NEARER = drawn("takes milk", 2, "for an evening drink, late")
         (4, {NEAR.text, NOVELS.text, HABIT.text, NEARER.text}),
     ],
 )
-def test_what_most_cases_speak_for_is_shown_however_far_it_is_from_the_query(
+def test_what_most_cases_speak_for_is_shown_where_no_other_situation_is_clearly_nearer(
     most: int, shown: set[str]
 ) -> None:
+    assert few_of(most, "a story of a whaler whose captain hunts one evening") == shown
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [
+        (1, {NEAR.text}),
+        (2, {NEAR.text, HABIT.text}),
+        (3, {NEAR.text, HABIT.text, NEARER.text}),
+    ],
+)
+def test_what_is_plainly_about_the_query_goes_before_what_was_seen_more_often(
+    most: int, shown: set[str]
+) -> None:
+    assert few_of(most, "an evening drink") == shown
+
+
+def few_of(most: int, asked: str) -> set[str]:
+    """Return what is shown of five claims where there is room for so many."""
     claims = (ALWAYS, NEARER, NOVELS, NEAR, HABIT)
-    text = built([], ContextPolicy(recalled=0, most_claims=most), *claims).persona_text
-    assert {one.text for one in claims if one.text in text} == shown
+    policy = ContextPolicy(recalled=0, most_claims=most)
+    text = built([], policy, *claims, asked=asked).persona_text
+    return {one.text for one in claims if one.text in text}
 
 
 def test_what_the_user_said_goes_by_nearness_however_often_other_things_were_seen() -> None:

@@ -114,6 +114,9 @@ async def test_memory_search_shows_own_answers_of_the_thread_and_nothing_twice(
     assert "(not repeated: 1 that you see above)" in text, "the search found it, all the same"
     assert "not repeated" not in await found()
     assert "beyond what you see above" in await found(shown=[one.id for one in episodes])
+    closest = [one.id for one in episodes if one.query.text in await found()]
+    text = await found(shown=closest)
+    assert "(not repeated: 2 that you see above)" in text and "boat" not in text, "less close"
 
 
 async def test_facts_are_looked_up_by_topic(memory: Memory) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,7 @@ async def test_what_was_stated_is_a_claim_in_the_users_own_words(tmp_path: Path,
         lines = [line for line in one.persona.splitlines() if "I always prefer food" in line]
         assert len(lines) == 1
         assert f"kind {number}." in lines[0]
-        assert lines[0].endswith("(user's own words)")
+        assert re.search(r"\(user's own words, \d{4}-\d\d-\d\d\)$", lines[0])
         assert not one.recalled  # as in the agent, which recalls decisions
 
 

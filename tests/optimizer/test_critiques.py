@@ -17,6 +17,7 @@ from persona_agent.optimizer.gradient import (
 )
 from persona_agent.persona.left_out import NO_RULE, counting_left_out
 from persona_agent.prompts import (
+    CRITIQUE,
     PROPOSE_EDITS,
     Case,
     CritiqueInputs,
@@ -24,7 +25,7 @@ from persona_agent.prompts import (
     Failure,
     ProposeInputs,
 )
-from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section
+from persona_agent.schema import Claim, ContextPolicy, Episode, Persona, Query, Section, Trial
 from persona_agent.testing import HashEmbedder, ScriptedModel
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,6 +111,31 @@ async def test_further_cases_are_earlier_ones_that_the_answer_was_not_shown() ->
         known = {case.episode_id for case in inputs.recalled}
         for case in inputs.similar:
             assert case.episode_id not in known and case.date < "2026-02-07"
+
+
+async def test_further_cases_are_the_most_alike_ones_however_old() -> None:
+    trial = Trial(episode_id=ASKED.id, answer="war", reason="C1 fits", loss=1.0)
+    model = ScriptedModel({"critique": {"critique": "missed"}})
+    await critique_errors(Persona(user_id="ann"), [trial], [ASKED], PAST, model)
+    (_, inputs) = model.requests[0]
+    assert isinstance(inputs, CritiqueInputs)
+    assert [case.outcome for case in inputs.similar] == ["comedy"] * 6
+    assert inputs.sections()["answer"] == "war\n(reason given: C1 fits)"
+
+
+async def test_the_reason_that_was_given_reaches_the_critic() -> None:
+    model = ScriptedModel(
+        {"decide": {"choice": 4, "reason": "a late\n<query>"}, "critique": {"critique": "x"}}
+    )
+    store, embedder = InMemoryEpisodeStore(), HashEmbedder()
+    store.add(PAST, embedder.embed([one.query.text for one in PAST]))
+    persona = Persona(user_id="ann", claims=CLAIMS)
+    trials = await Simulator(store, embedder)(persona, [ASKED], model)
+    (found,) = await critique_errors(persona, trials, [ASKED], PAST, model)
+    (_, inputs) = model.requests[-1]
+    assert isinstance(inputs, CritiqueInputs) and found.failure.reason == trials[0].reason
+    shown = CRITIQUE.render(inputs)[1].content
+    assert "fiction\n(reason given: a late \u2039query>)\n</answer>" in shown
 
 
 async def test_a_proposal_gets_the_wish_apart_from_the_critique() -> None:

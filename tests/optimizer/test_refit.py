@@ -82,3 +82,22 @@ async def test_what_was_refused_or_is_refuted_does_not_come_in_with_the_second_d
     assert isinstance(checked, VerifyInputs)
     assert checked.claims == (UNTRUE, NEW), "what was judged is not asked about"
     assert len(persona.claims[1].evidence) > 2, "what was found to support it comes along"
+
+
+async def test_what_was_left_out_untried_is_not_called_a_failure() -> None:
+    """Cases were silent on the edit: no gate has seen it, and the second draft may write it."""
+    model = ScriptedModel(
+        {
+            "draft_persona": draft,
+            "critique": {"critique": "too low"},
+            "propose_edits": propose,
+            "verify_claims": {"verdicts": []},
+        }
+    )
+    run = Search("ann", HISTORY, evaluate=evaluate, model=model, config=OptimizerConfig())
+    persona = await run.run()
+    assert [edit.text for edit in run.rejected] == [TRIED] and not run.accepted
+    assert not [gate for gate in run.gates if TRIED in gate.gate]
+    second = [asked for name, asked in model.requests if name == "draft_persona"][-1]
+    assert isinstance(second, DraftInputs) and second.rejected == ()
+    assert TRIED in [claim.text for claim in persona.claims]

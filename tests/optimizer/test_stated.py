@@ -55,7 +55,7 @@ def test_what_the_user_made_of_a_statement_stays() -> None:
 def test_own_words_are_shown_by_every_policy_but_the_one_that_shows_nothing() -> None:
     persona = with_stated(Persona(user_id="ann"), [fact("I hate jazz.")])
     quiet = persona.model_copy(update={"policy": ContextPolicy(show_claims=False)})
-    assert "I hate jazz. (user's own words)" in render(quiet)
+    assert "I hate jazz. (user's own words, 2026-01-01)" in render(quiet)
     assert not render(persona.model_copy(update={"policy": ContextPolicy.generic()}))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,13 @@ def test_an_empty_persona_renders_to_nothing() -> None:
     assert render(persona()) == ""
     assert render(Persona.generic("ana")) == ""
     assert read("").claims == ()
+
+
+def test_the_users_own_words_bear_their_day() -> None:
+    heard = datetime(2026, 11, 22, tzinfo=UTC)
+    said = claim("I eat no pork.", origin="user", evidence=(), since=heard)
+    assert render(persona(said)).endswith("- I eat no pork. (user's own words, 2026-11-22)")
+    assert claims_shown([said], render(persona(said))) == [said]
 
 
 def test_the_blocks_come_in_order_and_items_are_lines() -> None:

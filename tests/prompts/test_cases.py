@@ -18,9 +18,20 @@ from persona_agent.prompts import (
 )
 from persona_agent.prompts.clarify import CLARIFY, ClarifyInputs
 from persona_agent.prompts.parts import LABELS_COME, MOST_RIVALS, RIVALS_LENGTH, cases_text
-from persona_agent.schema import Query
+from persona_agent.schema import Episode, Feedback, Query
 
 MANY = tuple(f"label {n}" for n in range(MOST_RIVALS + 2))
+
+
+def test_what_the_user_said_of_a_case_stands_behind_its_outcome() -> None:
+    query = Query(text="Munich, one day", options=("train", "flight"))
+    said = Feedback(comment="Only because\nof the strike." + "!" * 500)
+    episode = Episode(user_id="ann", query=query, outcome="flight", feedback=said)
+    line = cases_text([Case.of(episode)])
+    assert "-> flight (comment: Only because of the strike.!" in line
+    assert line.endswith("\u2026) (not: train)") and len(line) < 300
+    silent = Case.of(episode.model_copy(update={"feedback": Feedback(thumb=1)}))
+    assert cases_text([silent]).endswith("-> flight (not: train)")
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ INPUTS = CritiqueInputs(failure=FAILURE, claims=CLAIMS, unused=("hidden",))
 def test_claims_have_the_number_of_their_place_also_where_edits_are_proposed() -> None:
     sections = INPUTS.sections()
     assert sections["claims"].splitlines() == [
-        "[C1] (style) shown text",
+        "[C1] (style; seen 1x) shown text",
         "[C3] (style; fixed by the user) own text",
     ]
-    assert sections["unused"] == "[U2] (style) hidden text"
+    assert sections["unused"] == "[U2] (style; seen 1x) hidden text"
     proposed = ProposeInputs(claims=CLAIMS, failures=(FAILURE,)).sections()["claims"]
     assert [line.split()[0] for line in proposed.splitlines()] == ["[C1]", "[C2]", "[C3]"]
 
@@ -47,15 +47,37 @@ def test_counts_of_help_are_told_once_there_are_any() -> None:
     counted = (claim("a", helpful=2), claim("b", harmful=1), claim("c"))
     shown = ProposeInputs(claims=counted, failures=(FAILURE,)).sections()["claims"]
     assert shown.splitlines() == [
-        "[C1] (style; helped 2, harmed 0) a text",
-        "[C2] (style; helped 0, harmed 1) b text",
-        "[C3] (style) c text",
+        "[C1] (style; seen 1x; helped 2, harmed 0) a text",
+        "[C2] (style; seen 1x; helped 0, harmed 1) b text",
+        "[C3] (style; seen 1x) c text",
     ]
 
 
 def test_cases_against_a_claim_are_told_to_who_edits_it() -> None:
     shown = ProposeInputs(claims=(claim("a", contrary=("e2", "e3")),), failures=(FAILURE,))
     assert shown.sections()["claims"] == "[C1] (style; seen 1x, otherwise 2x) a text"
+
+
+def test_who_edits_a_claim_is_told_which_of_the_cases_shown_it_rests_on() -> None:
+    cases = [Case(query=f"case {n}", outcome="tea", episode_id=f"e{n}") for n in range(9)]
+    failure = FAILURE.model_copy(update={"case": cases[0]})
+    known, few = claim("a", evidence=("e1", "e0", "old")), claim("b", evidence=("old",))
+    many = claim("c", evidence=tuple(case.episode_id for case in cases))
+    inputs = ProposeInputs(
+        claims=(known, few, many),
+        failures=(failure,),
+        correct=tuple(cases[1:3]),
+        history=tuple(cases[3:]),
+    )
+    assert inputs.sections()["claims"].splitlines() == [
+        "[C1] (style; seen 3x; rests on E1, E2) a text",
+        "[C2] (style; seen 1x) b text",
+        "[C3] (style; seen 9x; rests on E4, E5, E6, E7, E8, E9) c text",
+    ]
+
+
+def test_an_answer_without_a_reason_stands_alone() -> None:
+    assert INPUTS.sections()["answer"] == "milk"
 
 
 def test_a_critic_sees_the_day_the_counts_and_the_cases_that_the_answer_saw() -> None:

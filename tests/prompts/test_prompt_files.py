@@ -65,9 +65,15 @@ def filled(text: str, task: str = "films") -> list[tuple[TypedPrompt[Any, Any], 
     """Return every prompt with inputs in which every free text is ``text``, and the task's name."""
     query = Query(text=text, options=(text, "other"), task=task)
     case = Case(
-        query=text, outcome=text, options=(text, "b"), task=task, date="2026-01-01", episode_id="e1"
+        query=text,
+        outcome=text,
+        options=(text, "b"),
+        task=task,
+        date="2026-01-01",
+        episode_id="e1",
+        comment=text,
     )
-    failure = Failure(case=case, answer=text, critique=text, preference=text)
+    failure = Failure(case=case, answer=text, reason=text, critique=text, preference=text)
     claims = (Claim(section=Section.STYLE, text=text, scope=text[:400], origin="user"),)
     unused = Claim(section=Section.STYLE, text=text, origin="user")
     episode = Episode(

@@ -185,18 +185,21 @@ def _memory_search(memory: Memory) -> ChatTool:
                 blend=request.persona.policy.blend,
             )
             unseen = [one.episode for one in found if one.episode.id not in request.shown]
-            lines = [memory_line(one, thread=request.thread) for one in unseen[: asked.limit]]
-            if not lines:
+            if not unseen:
                 return [NOTHING_ELSE if found else "nothing is remembered of this user yet"]
-            above = sum(one.episode.id in request.shown for one in found[: asked.limit])
-            return [*lines, f"(not repeated: {above} that you see above)"] if above else lines
+            closest = [one.episode.id for one in found[: asked.limit]]
+            above = sum(one in request.shown for one in closest)
+            note = [f"(not repeated: {above} that you see above)"] if above else []
+            # What is less close than everything that was asked for would only mislead.
+            new = unseen[: asked.limit] if above < len(closest) else []
+            return [*(memory_line(one, thread=request.thread) for one in new), *note]
 
         return "\n".join(await memory.reads.run(recall))
 
     return _tool(
         "search_memory",
         "Search this user's earlier interactions with the assistant. The answer that the user "
-        "settled on stands after the arrow.",
+        "settled on stands after the arrow. Closest first, by what was asked (not by the answer).",
         _Search,
         search,
     )

@@ -9,18 +9,25 @@ from persona_agent.llm.offline.terms import words
 from persona_agent.protocols import ChatMessage
 
 _ITEM = re.compile(r"^- (.+)$", re.MULTILINE)
+_KNOWN_BELOW = "\n<persona>\n"
 MOST_ITEMS = 3
 
 
 def reply(messages: Sequence[ChatMessage], about: str) -> str:
     """Return the known items that share most words with the last message, and a disclaimer."""
     asked = next((m.content for m in reversed(messages) if m.role == "user"), "")
-    system = "\n".join(m.content for m in messages if m.role in ("system", "tool"))
     wanted = words(asked)
-    items = list(dict.fromkeys(_ITEM.findall(system)))
+    system = [_without_rules(m.content) for m in messages if m.role in ("system", "tool")]
+    items = list(dict.fromkeys(_ITEM.findall("\n".join(system))))
     ranked = sorted(items, key=lambda item: -len(wanted & words(item)))
     known = [item for item in ranked if wanted & words(item)][:MOST_ITEMS]
     if not known:
         return f"Nothing that I know of you bears on this. {about}"
     lines = "\n".join(f"- {item}" for item in known)
     return f"What I know of you that bears on this:\n{lines}\n{about}"
+
+
+def _without_rules(content: str) -> str:
+    """Return what a message tells of the user: above the persona stand instructions."""
+    above, found, below = content.partition(_KNOWN_BELOW)
+    return below if found else above

@@ -21,8 +21,13 @@ from persona_agent.persona.render import (
     EXAMPLES_HEADING,
     ITEM,
 )
+from persona_agent.schema import SAID_ABOUT
 
-_SEEN = re.compile(r" \((?:seen (\d+)x(?:, otherwise \d+x)?|(\d+) of \d+|user's own words)\)\.?$")
+_SEEN = re.compile(
+    r" \((?:seen (\d+)x(?:, otherwise \d+x)?|(\d+) of \d+"
+    r"|user's own words(?:, \d{4}-\d\d-\d\d)?)\)\.?$"
+)
+_REPLY = re.compile(re.escape(SAID_ABOUT) + r'"([^"]+)": (.+)')
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'])")
 _COUNT = re.compile(r'"([^"]*)" (\d+)')
 _QUOTED = re.compile(r'"([^"]*)"')
@@ -161,14 +166,20 @@ def read_claim(line: str) -> Claim:
     count = next((group for group in found.groups() if group), None) if found else None
     seen = int(count) if count else _OWN_WORDS_WEIGHT
     statement = line[: found.start()] if found else line
-    head, colon, tail = statement.partition(": ")
     own_words = found is not None and count is None
-    stated = own_words and '"' not in statement
-    scoped = bool(colon) and '"' not in head and len(head) <= 500
-    scoped = scoped and not (own_words and is_statement(head))
-    scope, text = (head, tail) if scoped else ("", statement)
+    scope, text = _scope_and_text(statement, own_words=own_words)
+    stated = own_words and '"' not in text
     likes, avoids = _polarity(text)
     return Claim(scope=scope, text=text, seen=seen, likes=likes, avoids=avoids, stated=stated)
+
+
+def _scope_and_text(statement: str, *, own_words: bool) -> tuple[str, str]:
+    if own_words and (reply := _REPLY.fullmatch(statement)):
+        return reply[1], reply[2]
+    head, colon, tail = statement.partition(": ")
+    scoped = bool(colon) and '"' not in head and len(head) <= 500
+    scoped = scoped and not (own_words and is_statement(head))
+    return (head, tail) if scoped else ("", statement)
 
 
 def _polarity(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

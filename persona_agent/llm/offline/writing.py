@@ -189,7 +189,9 @@ def distil(inputs: DistilInputs, embedder: Embedder) -> DistilOutput:
     facts: list[DistilledFact] = []
     for number, episode in enumerate(inputs.episodes, 1):
         said = [episode.query.text] if not episode.query.options else []
-        if episode.feedback and episode.feedback.comment:
+        # A reply to a question is kept with what it is about, and says little without it.
+        asked = bool(episode.metadata.get("question"))
+        if episode.feedback and episode.feedback.comment and not asked:
             said.append(episode.feedback.comment)
         for text in said:
             for sentence in statements_in(text):

@@ -60,8 +60,20 @@ def test_own_words_are_read_whole_and_claims_of_a_model_are_not() -> None:
     own = read_claim(f"{rule} (user's own words)")
     assert (own.stated, own.scope, own.text) == (True, "", rule)
     assert read_claim("When hiking: wants boots (user's own words)").scope == "When hiking"
+    dated = read_claim(f"{rule} (user's own words, 2026-11-22)")
+    assert (dated.stated, dated.scope, dated.text) == (True, "", rule)
     assert not read_claim(f"{rule} (seen 3x)").stated
     assert not read_claim('I always pick "war" (user\'s own words)').stated
+
+
+def test_a_reply_to_a_question_is_about_its_query() -> None:
+    asked = 'when asked about "To Munich, a day: how?"'
+    chosen = read_claim(f'{asked}: "train" rather than "flight" (user\'s own words, 2026-11-22)')
+    assert chosen.scope == "To Munich, a day: how?"
+    assert (chosen.likes, chosen.avoids, chosen.stated) == (("train",), ("flight",), False)
+    told = read_claim(f"{asked}: I only flew because of the strike. (user's own words)")
+    assert (told.likes, told.stated) == ((), True)
+    assert told.text == "I only flew because of the strike."
 
 
 async def choice(model: OfflineModel, persona: str, *recalled: Case, text: str = "What now") -> str:

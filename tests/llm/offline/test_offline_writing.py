@@ -184,6 +184,10 @@ async def test_the_chat_says_what_is_known_and_what_it_is(model: OfflineModel) -
     assert reply.content.endswith(ABOUT)
     nothing = await model.chat([system, ChatMessage(role="user", content="xyzzy")])
     assert nothing.content.startswith("Nothing that I know of you")
+    ruled = system.model_copy(
+        update={"content": f"- pour no tea\n\n<persona>\n{system.content}\n</persona>"}
+    )
+    assert "pour" not in (await model.chat([ruled, asked])).content, "a rule is nothing known"
     *pieces, whole = [piece async for piece in model.stream([system, asked])]
     assert "".join(str(piece) for piece in pieces).strip() == reply.content
     assert whole == reply
