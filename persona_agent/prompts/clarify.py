@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from persona_agent.prompts.answering import DecideInputs
 from persona_agent.prompts.parts import Sentence
 from persona_agent.prompts.template import TypedPrompt
-from persona_agent.prompts.typed import DecideInputs
 from persona_agent.schema.base import Record
 
 

@@ -18,6 +18,9 @@ from persona_agent.schema.base import Record
 NOTHING = "(none)"
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
 
+MOST_SOURCES = 6
+"""Interactions that are named behind a fact or a claim, the latest ones."""
+
 
 def shorten(text: str, limit: int) -> str:
     """Return text on one line, cut at ``limit`` characters."""
@@ -136,3 +139,8 @@ def cases_text(
         mark = f"[{letter}{number}] " if letter else "- "
         lines.append(f"{mark}{case.whole(query_length=query_length, labels=labels)}")
     return "\n".join(lines)
+
+
+def items(texts: Sequence[str]) -> str:
+    """Return texts as a list; a word for none."""
+    return "\n".join(f"- {shorten(text, 400)}" for text in texts) or NOTHING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from persona_agent.prompts import CRITIQUE, Case, CritiqueInputs, Failure, ProposeInputs
-from persona_agent.prompts.typed import MOST_RECALLED
+from persona_agent.prompts.editing import MOST_RECALLED
 from persona_agent.schema import Claim, Section
 
 
