@@ -141,7 +141,7 @@ async def unrefuted(
     A claim that names all that shows it leaves mostly exceptions, so its own cases count too.
     """
     edits = [_adding(claim) for claim in claims]
-    verdicts = await _verdicts(edits, history, most, model, (), None)
+    verdicts = await _verdicts(edits, history, most, model)
     kept = []
     for claim, edit in zip(claims, edits, strict=True):
         told = verdicts[edit].added_to(edit) if edit in verdicts else edit
@@ -200,8 +200,8 @@ async def _verdicts(
     history: Sequence[Episode],
     most: int,
     model: LanguageModel,
-    claims: Sequence[Claim],
-    missed: Mapping[str, Sequence[str]] | None,
+    claims: Sequence[Claim] = (),
+    missed: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[Edit, Verdict]:
     """Return what cases say of edits and of what they replace, as far as there are cases."""
     claiming = [edit for edit in edits if edit.operation is not EditOperation.DELETE]

@@ -53,7 +53,7 @@ class SoakReport(Record):
     """
 
     turns: int
-    past: int = 0
+    past: int
     acknowledged: int
     failures: dict[str, int]
     seconds: float
@@ -117,8 +117,7 @@ def run_soak(folder: Path, *, turns: int, past: int, seed: int, progress: Progre
         with urlopen(f"{base}/stats") as answer:
             crossed = int(json.load(answer)["crossed"])
         stored = {user: _exported(url, user) for user in map(user_id, range(USERS))}
-    report = watch.report(stored, crossed=crossed, seconds=seconds)
-    return report.model_copy(update={"past": past})
+    return watch.report(stored, crossed=crossed, seconds=seconds, past=past)
 
 
 class _Watch:
@@ -161,7 +160,12 @@ class _Watch:
         return self._done, resident_mib(self._pid), cached
 
     def report(
-        self, stored: dict[str, list[dict[str, Any]]], *, crossed: int, seconds: float
+        self,
+        stored: dict[str, list[dict[str, Any]]],
+        *,
+        crossed: int,
+        seconds: float,
+        past: int = 0,
     ) -> SoakReport:
         texts = {
             (user, one["id"]): one["query"]["text"] for user, all_ in stored.items() for one in all_
@@ -170,6 +174,7 @@ class _Watch:
         told = self._acknowledged
         return SoakReport(
             turns=self._turns,
+            past=past,
             acknowledged=len(told),
             failures=dict(sorted(self._failures.items())),
             seconds=round(seconds, 1),

@@ -19,8 +19,8 @@ from persona_agent.schema import Query
 from persona_agent.schema.base import Record
 
 
-class DecideInputs(PromptInputs):
-    """A query with options, the rendered persona, and the recalled cases, best first.
+class RespondInputs(PromptInputs):
+    """A query, the rendered persona, and the recalled cases, best first.
 
     ``date`` is the day of the query, which tells how long ago the cases were; "" where not known.
     """
@@ -36,8 +36,15 @@ class DecideInputs(PromptInputs):
             "persona": self.persona or NOTHING,
             "recalled": cases_text(self.recalled, offered=self.query.options),
             "query": f"{heading(self.date, self.query.task)}{self.query.text}",
-            "options": numbered(self.query.options),
         }
+
+
+class DecideInputs(RespondInputs):
+    """The same for a query with options, which are numbered from 1."""
+
+    def sections(self) -> dict[str, str]:
+        """Return the text of every placeholder."""
+        return super().sections() | {"options": numbered(self.query.options)}
 
 
 class DecideOutput(Record):
@@ -54,23 +61,6 @@ def _check_choice(inputs: DecideInputs, output: DecideOutput) -> None:
             f"choice {output.choice} is not the number of an option "
             f"(1 to {len(inputs.query.options)})"
         )
-
-
-class RespondInputs(PromptInputs):
-    """A free-text query with its day, the rendered persona, and the recalled cases, best first."""
-
-    query: Query
-    persona: str = ""
-    recalled: tuple[Case, ...] = ()
-    date: str = ""
-
-    def sections(self) -> dict[str, str]:
-        """Return the text of every placeholder."""
-        return {
-            "persona": self.persona or NOTHING,
-            "recalled": cases_text(self.recalled),
-            "query": f"{heading(self.date, self.query.task)}{self.query.text}",
-        }
 
 
 class RespondOutput(Record):

@@ -9,7 +9,7 @@ import numpy as np
 
 from persona_agent.llm.offline import logit
 from persona_agent.llm.offline.evidence import Array, closeness
-from persona_agent.llm.offline.manner import MANNERS, manners
+from persona_agent.llm.offline.manner import MANNERS, has_manner
 from persona_agent.llm.offline.reading import Claim
 from persona_agent.llm.offline.terms import segments
 from persona_agent.prompts import Case
@@ -28,7 +28,7 @@ MOST_OPTIONS = 400
 def mentions(option: str, phrase: str) -> bool:
     """Tell whether an option contains a phrase, as whole words, or has the manner that it names."""
     if phrase in MANNERS:
-        return phrase in manners(option)
+        return has_manner(option, phrase)
     return re.search(rf"(?<!\w){re.escape(phrase.casefold())}(?!\w)", option.casefold()) is not None
 
 

@@ -50,7 +50,12 @@ def is_prose(text: str) -> bool:
 
 def manners(text: str) -> set[str]:
     """Return the marks of a text; none where it is no prose."""
-    return {name for name, mark in _MARKS.items() if mark.search(text)} if is_prose(text) else set()
+    return {name for name in MANNERS if has_manner(text, name)}
+
+
+def has_manner(text: str, name: str) -> bool:
+    """Tell whether a text has one of the MANNERS."""
+    return is_prose(text) and _MARKS[name].search(text) is not None
 
 
 def without_marks(text: str) -> str:

@@ -161,30 +161,28 @@ def _choices(cases: Sequence[Case]) -> list[Pattern]:
             for text, support, contrary in feature_claims(shown)
         ]
     chosen = [_features(case.outcome) for case in shown]
-    rejected = [
-        _features(option) for case in shown for option in case.options if option != case.outcome
-    ]
+    left = [[_features(o) for o in case.options if o != case.outcome] for case in shown]
+    rejected = [bag for bags in left for bag in bags]
     liked = [term for term, _ in distinctive(chosen, rejected, most=2 * PHRASES)]
     avoided = [term for term, _ in distinctive(rejected, chosen, most=2 * PHRASES, at_least=3)]
+    ids = [case.episode_id for case in shown]
+
+    def taken_in(term: str) -> list[str]:
+        return [id_ for id_, bag in zip(ids, chosen, strict=True) if term in bag]
+
+    def left_in(term: str) -> list[str]:
+        return [
+            id_ for id_, bags in zip(ids, left, strict=True) if any(term in bag for bag in bags)
+        ]
+
     found = []
     for term in liked:
-        taken, left = _taken_and_left(term, shown)
-        found.append(_leaning("prefers", term, taken, left, sum(term in bag for bag in rejected)))
+        against = sum(term in bag for bag in rejected)
+        found.append(_leaning("prefers", term, taken_in(term), left_in(term), against))
     for term in avoided:
-        taken, left = _taken_and_left(term, shown)
-        found.append(_leaning("avoids", term, left, taken, sum(term in bag for bag in chosen)))
+        against = sum(term in bag for bag in chosen)
+        found.append(_leaning("avoids", term, left_in(term), taken_in(term), against))
     return found
-
-
-def _taken_and_left(term: str, cases: Sequence[Case]) -> tuple[list[str], list[str]]:
-    """Return the cases in which an option that has a term was taken, and was left."""
-    taken = [case.episode_id for case in cases if term in _features(case.outcome)]
-    left = [
-        case.episode_id
-        for case in cases
-        if any(term in _features(o) for o in case.options if o != case.outcome)
-    ]
-    return taken, left
 
 
 def _leaning(
