@@ -39,6 +39,8 @@ class Database:
         self.path = Path(path)
         self.lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reader_lock = threading.Lock()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -52,9 +54,7 @@ class Database:
             raise
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        connection = self._opened()
         self._connection = connection  # so that a failing pragma does not leave it open
         connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
@@ -63,6 +63,11 @@ class Database:
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         return connection
+
+    def _opened(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
 
     def _migrate(self, migrations: Migrations) -> None:
         newest = len(migrations)
@@ -92,12 +97,18 @@ class Database:
             yield connection
 
     def number(self, statement: str, parameters: Sequence[str]) -> int | None:
-        """Return the one number that a statement selects, None where it selects nothing."""
-        with self.lock:
+        """Return the one number that a statement selects, None where it selects nothing.
+
+        It is as of the last commit, also while a transaction is under way: over a connection of its
+        own, because each recall asks for a number, and a commit waits for the disk.
+        """
+        with self._reader_lock:
             if self._connection is None:
                 raise _closed(self.path)
-            try:  # without a context manager: recall asks for a number each time
-                found = self._connection.execute(statement, parameters).fetchone()
+            try:  # without a context manager, which takes as long as the look
+                if self._reader is None:
+                    self._reader = self._opened()
+                found = self._reader.execute(statement, parameters).fetchone()
             except sqlite3.DatabaseError as error:
                 raise _explanation(self.path, error) from error
             except UNFIT as error:
@@ -136,10 +147,11 @@ class Database:
 
     def close(self) -> None:
         """Release the file. Idempotent."""
-        with self.lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        with self.lock, self._reader_lock:
+            for connection in (self._reader, self._connection):
+                if connection is not None:
+                    connection.close()
+            self._reader = self._connection = None
 
 
 def _closed(path: Path) -> StoreUnavailableError:

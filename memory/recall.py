@@ -18,8 +18,8 @@ NEAR_DUPLICATE = 0.98
 """Cosine between two queries from which on they count as the same question."""
 
 _DAY = 86_400_000_000  # microseconds
-_CHUNK = 256
-_GROWTH = 4
+_CHUNK, _GROWTH = 256, 4
+_FEW = 24  # rows that BLAS multiplies without waking its threads, which take longer than that
 _SPARE = 8  # rows that are scored beyond the limit, in case that some of the best are folded
 _SORTED_WHOLE = 400  # up to about here a sort is faster than finding the head; measured
 _DEFAULT_BLEND = RecallBlend()
@@ -61,17 +61,14 @@ def rank(
         return []
     similarity = cosines(rows.vectors, vector)
     scores = _scores(rows, similarity, blend or _DEFAULT_BLEND, now)
-    hits: list[Hit] = []
+    kept: list[int] = []
     parts = _best_first(scores if places is None else scores[places], head=limit + _SPARE)
     for block in _blocks(parts, first=limit):
-        best = block if places is None else places[block]
-        most = limit - len(hits)
-        best = _unfolded(rows, best, [hit.row for hit in hits], most)[:most]
-        columns = (best.tolist(), scores[best].tolist(), similarity[best].tolist())
-        hits += map(Hit._make, zip(*columns, strict=True))
-        if len(hits) == limit:
+        _unfold(rows, block if places is None else places[block], kept, limit)
+        if len(kept) == limit:
             break
-    return hits
+    columns = (kept, scores[kept].tolist(), similarity[kept].tolist())
+    return list(map(Hit._make, zip(*columns, strict=True)))
 
 
 def cosines(vectors: Vectors, vector: npt.NDArray[np.float32]) -> Floats:
@@ -135,32 +132,44 @@ def _blocks(parts: Iterator[Indices], first: int) -> Iterator[Indices]:
             start, size = start + size, min(_GROWTH * size, max(first, _CHUNK))
 
 
-def _unfolded(rows: Rows, block: Indices, kept: Sequence[int], most: int) -> Indices:
-    """Return the rows of a block that are no near-duplicate of a better one that is kept itself.
+def _unfold(rows: Rows, block: Indices, kept: list[int], limit: int) -> None:
+    """Add to ``kept`` the rows of a block that are no near-duplicate of a better one that is kept.
 
-    ``kept`` are the rows that were kept of better blocks; at most ``most`` are returned.
+    ``kept`` are the rows of better blocks; it grows to ``limit`` at most.
     """
-    vectors = rows.vectors.take(block, axis=0)
-    if not kept:
-        near = vectors.dot(vectors.T) >= NEAR_DUPLICATE
-        if np.count_nonzero(near) == len(block):  # each is near itself alone
-            return block
-    outcomes = rows.outcomes[block]
-    alive = np.ones(len(block), dtype=np.bool_)
-    for row in kept:
-        alive &= _others(rows.vectors[row], int(rows.outcomes[row]), vectors, outcomes)
-    unfolded: list[int] = []
-    while len(unfolded) < most and alive[best := int(alive.argmax())]:
-        unfolded.append(best)
-        alive &= _others(vectors[best], int(outcomes[best]), vectors, outcomes)
-        alive[best] = False
-    return block[unfolded]
+    if kept:
+        block = block[~_alike(rows, block, kept).any(axis=1)]
+    size, before = max(_FEW, limit), len(kept)
+    for start in range(0, len(block), size):
+        some = block[start : start + size]
+        if start:
+            some = some[~_alike(rows, some, kept[before:]).any(axis=1)]
+        alike = _alike(rows, some, some)
+        if np.count_nonzero(alike) > len(some):  # each is like itself
+            some = some[_first_of_each(alike)]
+        kept += some[: limit - len(kept)].tolist()
+        if len(kept) == limit:
+            return
 
 
-def _others(
-    vector: npt.NDArray[np.float32], outcome: int, vectors: Vectors, outcomes: Indices
-) -> Flags:
-    """Tell which rows ask or answer something else than one row does; shape (n,)."""
-    different: Flags = _dots(vectors, vector) < NEAR_DUPLICATE
-    different |= outcomes != outcome
-    return different
+def _alike(rows: Rows, some: Indices, others: Indices | Sequence[int]) -> Flags:
+    """Tell which rows are near-duplicates of which, with the same outcome; (some, others)."""
+    vectors = rows.vectors.take(some, axis=0)
+    compared = vectors if others is some else rows.vectors.take(others, axis=0)
+    alike: Flags = vectors.dot(compared.T) >= NEAR_DUPLICATE
+    alike &= rows.outcomes.take(some)[:, None] == rows.outcomes.take(others)
+    return alike
+
+
+def _first_of_each(alike: Flags) -> list[int]:
+    """Return the places that are like none before them that is returned; shape (n, n)."""
+    # Sets of places as the bits of integers: many small steps of NumPy would take ten times as
+    # long.
+    packed = np.packbits(alike, axis=1, bitorder="little")
+    width, bits = packed.shape[1], packed.tobytes()
+    found, places = 0, []
+    for place in range(len(alike)):
+        if not found & int.from_bytes(bits[place * width : (place + 1) * width], "little"):
+            found |= 1 << place
+            places.append(place)
+    return places

@@ -111,15 +111,12 @@ class RowCache:
         return self._bytes
 
     def get(self, user_id: str, stamp: int) -> CachedUser | None:
-        """Return a user as of ``stamp``; what is older or newer is dropped."""
-        with self._lock:
-            found = self._users.get(user_id)
-            if found is None:
-                return None
-            if found.stamp != stamp:
-                self._drop(user_id)
-                return None
-            return found
+        """Return a user as of ``stamp``, None where what is kept is older or newer.
+
+        That stays: a write of this process is followed a moment after everyone can see it.
+        """
+        found = self._users.get(user_id)
+        return found if found is not None and found.stamp == stamp else None
 
     def put(self, user_id: str, entry: CachedUser) -> None:
         """Keep a user, at the cost of others."""

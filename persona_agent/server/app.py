@@ -58,12 +58,11 @@ def create_app(agent: PersonaAgent, config: ServerConfig | None = None) -> FastA
         redirect_slashes=False,
     )
     app.state.services = services
-    app.router.routes.insert(0, chat.SERVED)
     for module in (chat, personas, memories, optimizations, operations):
         app.include_router(module.router, responses=_ERRORS)
     for kind in (ApiError, PersonaAgentError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_error)
-    app.add_middleware(Edge, services=services)
+    app.add_middleware(Edge, services=services, direct=chat.DIRECT)
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from persona_agent.errors import (
     StoreDamagedError,
     StoreUnavailableError,
 )
+from persona_agent.memory.database import Database
 from persona_agent.memory.recall import Hit
 from persona_agent.memory.sqlite import SQLiteEpisodeStore
 from persona_agent.memory.store import Question
@@ -22,6 +24,7 @@ from persona_agent.testing.conformance import POOL, ids, make_episode
 
 KILLED = """
 import os, signal, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from persona_agent.memory.sqlite import SQLiteEpisodeStore
 from persona_agent.testing.conformance import POOL, make_episode
@@ -241,3 +244,16 @@ def test_many_ids_at_once(tmp_path: Path) -> None:
     assert len(store.vectors("ann", names)) == 1_200
     assert store.delete("ann", names) == 1_200
     store.close()
+
+
+def test_a_number_is_read_as_of_the_last_commit_while_another_thread_writes(tmp_path: Path) -> None:
+    database = Database(tmp_path / "numbers.db", [["CREATE TABLE numbers (n INTEGER)"]])
+    with ThreadPoolExecutor(1) as other:
+        with database.writing() as connection:
+            connection.execute("INSERT INTO numbers VALUES (7)")
+            meanwhile = other.submit(database.number, "SELECT n FROM numbers", ())
+            assert meanwhile.result(timeout=10) is None
+        assert other.submit(database.number, "SELECT n FROM numbers", ()).result(timeout=10) == 7
+    database.close()
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        database.number("SELECT n FROM numbers", ())
