@@ -325,9 +325,8 @@ class ChromaEpisodeStore(CheckedEpisodeStore):
         """Return those of the named episodes that exist, with their vectors, by id."""
         named: dict[str, _Row] = {}
         shard = self._shard_of(user_id)
-        if shard is None:
-            return named
-        for some in layout.pages([layout.key_of(user_id, id_) for id_ in dict.fromkeys(ids)]):
+        keys = [layout.key_of(user_id, id_) for id_ in dict.fromkeys(ids)]
+        for some in layout.pages(keys) if shard is not None else ():
             with self._client.explained():
                 found = shard.get(
                     ids=some,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from persona_agent.errors import MissingExtraError, SettingsError, StoreUnavailableError
 from persona_agent.memory import index_files
 from persona_agent.memory.codec import mismatch
+from persona_agent.memory.database import UNFIT, unfit
 from persona_agent.memory.file_lock import hold
 from persona_agent.memory.gate import Gate
 from persona_agent.memory.row_cache import RowCache
@@ -131,6 +132,8 @@ class ChromaClient:
                 yield
         except (ChromaError, httpx.HTTPError, OSError) as error:
             raise self._unavailable(error) from error
+        except UNFIT as error:
+            raise unfit(self.place, error) from None
         except ValueError as error:
             if "connect" not in str(error).lower():
                 raise

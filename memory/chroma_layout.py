@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from persona_agent.memory.codec import decode
+from persona_agent.memory.database import unfit
 from persona_agent.protocols import Vectors
 from persona_agent.schema import Episode
 
@@ -26,15 +27,21 @@ PARTS = ["metadatas", "documents", "embeddings"]
 
 
 def shard_of(user_id: str) -> str:
-    """Return the name of a user's collection."""
-    digest = hashlib.sha256(user_id.encode()).digest()
-    return f"{PREFIX}{digest[0] % SHARDS:02d}"
+    """Return the name of a user's collection. Raises InputError."""
+    return f"{PREFIX}{int(hashed(user_id)[:2], 16) % SHARDS:02d}"
 
 
 def key_of(user_id: str, episode_id: str) -> str:
-    """Return the id of an episode in Chroma, unique over all users."""
-    user, episode = (hashlib.sha256(part.encode()).hexdigest() for part in (user_id, episode_id))
-    return f"{user[:32]}-{episode[:32]}"
+    """Return the id of an episode in Chroma, unique over all users. Raises InputError."""
+    return f"{hashed(user_id)[:32]}-{hashed(episode_id)[:32]}"
+
+
+def hashed(name: str) -> str:
+    """Return a name as 64 hexadecimal digits. Raises InputError for what is no text."""
+    try:
+        return hashlib.sha256(name.encode()).hexdigest()
+    except UnicodeEncodeError as error:
+        raise unfit("Chroma", error) from None
 
 
 def pages(items: Sequence[T], size: int = PAGE) -> Iterator[list[T]]:

@@ -177,10 +177,14 @@ class FactStore:
 
         An episode that came in late, or whose outcome became known since, is pending.
         """
+        if not episodes:
+            return []
+        first = micros(min(one.at for one in episodes))
         with self._db.reading() as connection:
             done = dict(
                 connection.execute(
-                    "SELECT episode_id, fingerprint FROM distilled WHERE user_id = ?", (user_id,)
+                    "SELECT episode_id, fingerprint FROM distilled WHERE user_id = ? AND at >= ?",
+                    (user_id, first),
                 ).fetchall()
             )
         return [one for one in episodes if done.get(one.id) != fingerprint(one)]

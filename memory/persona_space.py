@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from persona_agent.errors import InputError
 from persona_agent.memory.chroma_client import ChromaClient
+from persona_agent.memory.chroma_layout import hashed
 from persona_agent.memory.codec import check_limit, check_vector, mismatch
 from persona_agent.memory.erasure import rebuild
 from persona_agent.protocols import Vectors
@@ -66,7 +66,8 @@ class PersonaSpace:
 
         Raises:
             EmbedderMismatchError: the vector's dimension differs from the stored one.
-            InputError: the vector is no unit vector, or metadata uses a reserved key.
+            InputError: the vector is no unit vector, metadata uses a reserved key, or the user id
+                holds half a character.
         """
         row = check_vector(vector)
         taken = _RESERVED & set(metadata or {})
@@ -75,10 +76,10 @@ class PersonaSpace:
         collection = self._client.collection(_COLLECTION, self._embedder, row.shape[0])
         with self._client.explained():
             # What an upsert does not name it keeps, so the old metadata is taken out by name.
-            old = collection.get(ids=[_key(user_id)], include=["metadatas"])["metadatas"]
+            old = collection.get(ids=[hashed(user_id)], include=["metadatas"])["metadatas"]
             cleared: dict[str, Any] = dict.fromkeys(old[0] if old else ())
             collection.upsert(
-                ids=[_key(user_id)],
+                ids=[hashed(user_id)],
                 embeddings=row[None, :],
                 metadatas=[
                     cleared | dict(metadata or {}) | {"user_id": user_id, "version": version}
@@ -135,9 +136,9 @@ class PersonaSpace:
         if collection is None:
             return 0
         with self._client.explained():
-            there = len(collection.get(ids=[_key(user_id)], include=[])["ids"])
+            there = len(collection.get(ids=[hashed(user_id)], include=[])["ids"])
             if there:
-                collection.delete(ids=[_key(user_id)])
+                collection.delete(ids=[hashed(user_id)])
         return there
 
     def erase(self) -> None:
@@ -151,10 +152,6 @@ class PersonaSpace:
     def close(self) -> None:
         """Release the folder or the connection. Idempotent."""
         self._client.close()
-
-
-def _key(user_id: str) -> str:
-    return hashlib.sha256(user_id.encode()).hexdigest()
 
 
 def _neighbour(metadata: Mapping[str, Any], similarity: float) -> Neighbour:

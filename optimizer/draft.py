@@ -13,6 +13,7 @@ from persona_agent.optimizer.config import OptimizerConfig
 from persona_agent.persona import outcome_statistics, render_statistics
 from persona_agent.persona.admission import admitted, why_not_admitted
 from persona_agent.persona.left_out import NO_RULE, REFUSED, TOO_FEW_CASES, leave_out
+from persona_agent.persona.overtaking import seeing_turns
 from persona_agent.prompts import DRAFT_PERSONA, Case, DraftedClaim, DraftInputs
 from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import LanguageModel
@@ -100,7 +101,8 @@ async def draft_upon(
     taken = {claim.statement.casefold() for claim in fixed}
     taken |= {one.casefold() for one in persona.unwanted}
     new = [claim for claim in written.claims if claim.statement.casefold() not in taken]
-    return written.model_copy(update={"claims": (*fixed, *new), "unwanted": persona.unwanted})
+    whole = written.model_copy(update={"claims": (*fixed, *new), "unwanted": persona.unwanted})
+    return seeing_turns(whole, history)
 
 
 def _known_at_end(facts: Sequence[Fact], history: Sequence[Episode]) -> list[Fact]:

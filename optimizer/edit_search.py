@@ -27,6 +27,7 @@ from persona_agent.optimizer.trials import acts
 from persona_agent.optimizer.verification import Support, of_learned, outdated, supported
 from persona_agent.optimizer.watch import Critiqued, Proposed, tell
 from persona_agent.persona import apply_edits
+from persona_agent.persona.overtaking import seeing_turns
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Edit, EditOperation, Episode, Persona, Trial
 
@@ -216,8 +217,9 @@ class EditSearch:
         return _comparison(persona, self.best.persona, later, errors) in self._failed
 
     def _edited(self, persona: Persona, edit: Edit) -> Persona:
-        at = self._judge.slices.history[-1].at
-        return apply_edits(persona, [edit], cause="optimize", at=at)
+        history = self._judge.slices.history
+        edited = apply_edits(persona, [edit], cause="optimize", at=history[-1].at)
+        return seeing_turns(edited, history)
 
     def _validation_bar(self, edit: Edit, parent: Candidate) -> float:
         """The bar for the m-th edit that is tried on the same later part: sqrt(e^2 + 2 ln m).

@@ -27,7 +27,7 @@ from persona_agent.optimizer.version_search import VectorsOf, choose_versions
 from persona_agent.optimizer.watch import Drafted, tell
 from persona_agent.persona import outcome_statistics
 from persona_agent.persona.alternatives import without_alternatives
-from persona_agent.persona.overtaking import changes_of_taste
+from persona_agent.persona.overtaking import changes_of_taste, seeing_turns
 from persona_agent.protocols import LanguageModel
 from persona_agent.schema import ContextPolicy, Edit, Episode, Fact, GateResult, Noise, Persona
 
@@ -209,9 +209,10 @@ class Search:
             with_cases(one, told[one.statement]) if one.statement in told else one
             for one in persona.claims
         ]
-        counted = outcome_statistics(self._slices.history)
-        known = {"statistics": counted, "claims": tuple(claims)}
-        return with_stated(persona.model_copy(update=known), self._facts)
+        history = self._slices.history
+        known = {"statistics": outcome_statistics(history), "claims": tuple(claims)}
+        told_of = seeing_turns(persona.model_copy(update=known), history)
+        return with_stated(told_of, self._facts)
 
 
 def _changes(

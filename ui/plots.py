@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from persona_agent.agent.show import one_line
-from persona_agent.errors import MissingExtraError
 from persona_agent.evals.demo import Interval
+from persona_agent.evals.extras import plotly
 from persona_agent.evals.report.figures import BLUE, GREY, PURPLE, STYLES, VERMILION
 from persona_agent.schema import FINAL, GateResult, Revision
 
@@ -184,11 +184,7 @@ def _room(numbers: Sequence[int]) -> list[float] | None:
 
 
 def _figure(x: str, y: str, *, height: int = HEIGHT) -> Any:
-    try:
-        import plotly.graph_objects as graph
-    except ImportError:
-        raise MissingExtraError("plotly", "ui") from None
-    figure = graph.Figure()
+    figure = plotly(extra="ui").Figure()
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from persona_agent.errors import MissingExtraError
 from persona_agent.evals.atlas.look import (
     CLUSTER,
     CROWD,
@@ -18,6 +17,7 @@ from persona_agent.evals.atlas.look import (
     sizes,
 )
 from persona_agent.evals.atlas.records import Atlas
+from persona_agent.evals.extras import plotly
 
 MANY_LINES = 300
 NAMED = 40
@@ -46,13 +46,9 @@ def figure(
         InputError: there is no such colouring.
         MissingExtraError: plotly is not installed.
     """
-    try:
-        from plotly import graph_objects
-    except ImportError:
-        raise MissingExtraError("plotly", "atlas") from None
     by = colouring(atlas, colour)
     shown = rows_at(atlas, step)
-    drawn = graph_objects.Figure()
+    drawn = plotly().Figure()
     _lines(drawn, atlas, shown, selected)
     if by.kind == "number":
         _numbers(drawn, atlas, shown, by)

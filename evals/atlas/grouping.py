@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.evals.atlas.extras import sklearn
 from persona_agent.evals.atlas.records import NONE, Stability, Vectors
+from persona_agent.evals.extras import sklearn
 
 Labels = npt.NDArray[np.int64]
 

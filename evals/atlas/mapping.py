@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from persona_agent.evals.atlas.extras import sklearn, umap
 from persona_agent.evals.atlas.grouping import reduced
 from persona_agent.evals.atlas.neighbours import nearest
 from persona_agent.evals.atlas.records import MapName, Vectors
+from persona_agent.evals.extras import sklearn, umap
 
 Places = npt.NDArray[np.float64]
 """Shape (n, 2)."""

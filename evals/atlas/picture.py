@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from persona_agent.errors import InputError, MissingExtraError
+from persona_agent.errors import InputError
 from persona_agent.evals.atlas.figure import links, rows_at
 from persona_agent.evals.atlas.look import CLUSTER, caption, colouring, short, sizes
 from persona_agent.evals.atlas.records import Atlas
+from persona_agent.evals.extras import matplotlib
 
 NAMED = 15
 MARKS = {
@@ -39,14 +40,10 @@ def save_picture(atlas: Atlas, path: Path, *, headline: str, dark: bool) -> None
         MissingExtraError: matplotlib is not installed.
         InputError: the file cannot be written, or its name ends in no format of pictures.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "atlas") from None
     theme = THEMES[dark]
-    drawn = Figure(figsize=(10, 7.4), dpi=160, facecolor=theme["ground"])
-    FigureCanvasAgg(drawn)  # no window, whatever the host has set
+    drawn = matplotlib("figure").Figure(figsize=(10, 7.4), dpi=160, facecolor=theme["ground"])
+    # No window, whatever the host has set.
+    matplotlib("backends.backend_agg").FigureCanvasAgg(drawn)
     area = drawn.add_axes((0.03, 0.17, 0.94, 0.7))
     area.set_axis_off()
     area.set_aspect("equal", adjustable="datalim")
@@ -66,16 +63,13 @@ def save_picture(atlas: Atlas, path: Path, *, headline: str, dark: bool) -> None
 
 
 def _lines(area: Any, atlas: Atlas, shown: Sequence[int], theme: dict[str, str]) -> None:
-    from matplotlib.collections import LineCollection
-
+    lines = matplotlib("collections").LineCollection
     ends = [_places(atlas, pair) for pair in links(atlas, shown)]
     pairs = [np.column_stack(pair) for pair in ends]
-    area.add_collection(LineCollection(pairs, colors=theme["line"], linewidths=0.7, zorder=1))
+    area.add_collection(lines(pairs, colors=theme["line"], linewidths=0.7, zorder=1))
     trails = [np.array(trail) for trail in _trails(atlas)] if len(shown) <= NAMED else []
     area.add_collection(
-        LineCollection(
-            trails, colors=theme["soft"], linewidths=0.8, linestyles=":", alpha=0.5, zorder=1
-        )
+        lines(trails, colors=theme["soft"], linewidths=0.8, linestyles=":", alpha=0.5, zorder=1)
     )
 
 

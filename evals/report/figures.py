@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from persona_agent.errors import MissingExtraError
+from persona_agent.evals.extras import plotly
 from persona_agent.evals.report.gains import by_value
 from persona_agent.evals.report.tables import arms_of, main_metric, online_tokens
 from persona_agent.evals.scores.pooling import Gain, losses, user_gains
@@ -44,7 +44,7 @@ ROW = 26
 
 def cost_and_quality(result: EvalResult) -> Any:
     """Return prompt tokens of an answer against quality, a point for each arm."""
-    graph = _plotly()
+    graph = plotly()
     figure = _figure(graph, x="prompt tokens an answer", y="quality", height=430)
     spots = {arm: (online_tokens(result, arm), _quality(result, arm)) for arm in arms_of([result])}
     for arm, (tokens, (value, below, above)) in spots.items():
@@ -88,7 +88,7 @@ def gains(found: Sequence[Gain]) -> Any:
 
     The gain over generic is so much larger that it would hide the others.
     """
-    graph = _plotly()
+    graph = plotly()
     rows = [one for one in reversed(found) if one.versus != "generic"]
     figure = _rows(graph, rows)
     sure = [one.ci95 is not None and not one.ci95[0] <= 0 <= one.ci95[1] for one in rows]
@@ -108,7 +108,7 @@ def gains(found: Sequence[Gain]) -> Any:
 
 def bars(found: Sequence[Gain]) -> Any:
     """Return what each part adds, a bar for each part that was taken away."""
-    graph = _plotly()
+    graph = plotly()
     rows = list(reversed(found))
     figure = _rows(graph, rows)
     figure.add_bar(
@@ -141,7 +141,7 @@ def _reach(rows: Sequence[Gain]) -> dict[str, object]:
 
 def users(result: EvalResult) -> Any:
     """Return each user's gain over a few arms, every arm's users sorted by it."""
-    graph = _plotly()
+    graph = plotly()
     figure = _figure(graph, x="users, sorted", y="gain in points")
     for versus in SHOWN_BESIDE:
         if versus not in result.arms:
@@ -161,7 +161,7 @@ def users(result: EvalResult) -> Any:
 
 def reliability(result: EvalResult) -> Any:
     """Return stated confidence against accuracy by bin, for a few arms."""
-    graph = _plotly()
+    graph = plotly()
     figure = _figure(graph, x="stated confidence", y="accuracy")
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="ideal", line={"color": GREY, "dash": "dot"}
@@ -185,7 +185,7 @@ def reliability(result: EvalResult) -> Any:
 
 def learning_curve(sweep: SweepResult, what: str) -> Any:
     """Return the quality of every arm over the values of a sweep, mean over seeds."""
-    graph = _plotly()
+    graph = plotly()
     figure = _figure(graph, x=what, y="quality")
     grouped = by_value(sweep)
     names = [f"{value:g}" for value in grouped]
@@ -214,14 +214,6 @@ def _color(arm: str) -> str:
 
 def _text(name: str) -> str:
     return html.escape(name)
-
-
-def _plotly() -> Any:
-    try:
-        import plotly.graph_objects as graph
-    except ImportError:
-        raise MissingExtraError("plotly", "atlas") from None
-    return graph
 
 
 def _figure(graph: Any, *, x: str, y: str, height: int = HEIGHT) -> Any:

@@ -6,8 +6,8 @@ import html
 import itertools
 from collections.abc import Iterator
 
-from persona_agent.errors import MissingExtraError
 from persona_agent.evals.document import document
+from persona_agent.evals.extras import plotly
 from persona_agent.evals.report.build import Figure, Report, Section
 from persona_agent.evals.report.tables import Table
 
@@ -56,10 +56,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
 
 def page(report: Report) -> str:
     """Return the page. Raises MissingExtraError without plotly."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise MissingExtraError("plotly", "atlas") from None
+    get_plotlyjs = plotly("offline").get_plotlyjs
     numbers = itertools.count(1)
     body = "\n".join(_section(section, numbers) for section in report.sections)
     commands = html.escape("\n".join(report.commands))

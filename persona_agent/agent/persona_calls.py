@@ -83,7 +83,8 @@ class PersonaCalls:
         claim applies (empty: always).
 
         Raises:
-            InputError: a value is not valid, or would change rules, tools, keys or safety wording.
+            InputError: a value is not valid, would change rules, tools, keys or safety wording, or
+                the persona holds 200 of the user's already.
             ConflictError: the persona changed in between; nothing was written.
         """
         try:
@@ -101,8 +102,8 @@ class PersonaCalls:
         """Replace a claim by the user's own words; no optimization changes them.
 
         Raises:
-            InputError: the text is empty or too long, or would change rules, tools, keys or
-                safety wording.
+            InputError: the text is empty or too long, would change rules, tools, keys or safety
+                wording, or the persona holds 200 claims of the user's already.
             NotFoundError: the persona has no such claim.
             ConflictError: the persona changed in between; nothing was written.
         """

@@ -1,7 +1,8 @@
 """What the user does to the own persona: state, correct, pin and delete claims.
 
 Each function returns a new version and leaves its input as it is. What the user said is the
-user's (``origin="user"``): no optimization changes it afterwards.
+user's (``origin="user"``): no optimization changes it afterwards. Such claims are shown whatever
+the budget, so their number is bounded by :data:`MOST_FIXED`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,21 @@ from persona_agent.errors import InputError, NotFoundError
 from persona_agent.persona.admission import require_admitted
 from persona_agent.schema import Claim, Persona, Section, new_id
 
+MOST_FIXED = 200
+"""Claims of a persona that its user stated, corrected or pinned."""
+
 
 def state_claim(persona: Persona, text: str, *, section: Section, scope: str = "") -> Persona:
-    """Add a claim that the user stated. Raises InputError for what no persona may hold."""
+    """Add a claim that the user stated.
+
+    Raises:
+        InputError: it is blank, would change rules, tools, keys or safety wording, or there are as
+            many of the user's as may be.
+    """
     require_admitted(scope, text)
     stated = _told(Claim(section=section, text=text, scope=scope, origin="user"))
-    return _version(persona, [*persona.claims, stated], f"stated claim {stated.id}")
+    version = _version(persona, [*persona.claims, stated], f"stated claim {stated.id}")
+    return _bounded(persona, version)
 
 
 def correct_claim(
@@ -28,7 +38,8 @@ def correct_claim(
     The claim rests on the user's word from then on; its counts start anew, its evidence is kept.
 
     Raises:
-        InputError: it is blank, or would change rules, tools, keys or safety wording.
+        InputError: it is blank, would change rules, tools, keys or safety wording, or there are as
+            many of the user's as may be.
         NotFoundError: the persona has no such claim.
     """
     require_admitted(scope or "", text)
@@ -40,7 +51,12 @@ def correct_claim(
 
 
 def pin_claim(persona: Persona, claim_id: str, *, pinned: bool = True) -> Persona:
-    """Pin a claim, or release it. Raises NotFoundError."""
+    """Pin a claim, or release it.
+
+    Raises:
+        InputError: there are as many of the user's as may be.
+        NotFoundError: the persona has no such claim.
+    """
     claim = _claim(persona, claim_id).model_copy(update={"pinned": pinned})
     return _replaced(persona, claim, f"{'pinned' if pinned else 'released'} claim {claim_id}")
 
@@ -70,7 +86,18 @@ def _claim(persona: Persona, claim_id: str) -> Claim:
 
 def _replaced(persona: Persona, claim: Claim, cause: str) -> Persona:
     claims = [claim if one.id == claim.id else one for one in persona.claims]
-    return _version(persona, claims, cause)
+    return _bounded(persona, _version(persona, claims, cause))
+
+
+def _bounded(before: Persona, after: Persona) -> Persona:
+    """Return a version, unless it has more of the user's claims than may be and than before."""
+    had, has = (sum(claim.protected for claim in one.claims) for one in (before, after))
+    if has > max(had, MOST_FIXED):
+        raise InputError(
+            f"the persona of {before.user_id!r} holds {had} claims that its user stated, corrected "
+            f"or pinned, and {MOST_FIXED} is the most: delete or release some first"
+        )
+    return after
 
 
 def _version(persona: Persona, claims: Sequence[Claim], cause: str) -> Persona:

@@ -10,13 +10,13 @@ then. What was not asked again yet is as likely to have changed, and cases from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
 
 from persona_agent.protocols import Vectors
-from persona_agent.schema import Episode
+from persona_agent.schema import Claim, Episode, Persona
 
 SAME_SITUATION = 0.9
 """Cosine between two queries from which on they ask the same."""
@@ -39,6 +39,29 @@ def overtakes(later: Episode, earlier: Episode) -> bool:
         and later.outcome != earlier.outcome
         and earlier.outcome in later.query.options
     )
+
+
+def seeing_turns(persona: Persona, history: Sequence[Episode]) -> Persona:
+    """Return a persona whose claims tell whether they turned: what a habit was is none any more.
+
+    A claim turned when all that speaks against it is later than all that it rests on. One with a
+    case that is not in the history, as far as is known, did not.
+    """
+    moments = {one.id: one.at for one in history}
+    claims = tuple(
+        claim
+        if claim.turned == (turned := _turned(claim, moments))
+        else claim.model_copy(update={"turned": turned})
+        for claim in persona.claims
+    )
+    return persona.model_copy(update={"claims": claims})
+
+
+def _turned(claim: Claim, moments: Mapping[str, datetime]) -> bool:
+    if not claim.contrary or not moments.keys() >= {*claim.evidence, *claim.contrary}:
+        return False
+    supported = [moments[name] for name in claim.evidence]
+    return bool(supported) and max(supported) < min(moments[name] for name in claim.contrary)
 
 
 def first_changes(history: Sequence[Episode], vectors: Vectors) -> frozenset[str]:

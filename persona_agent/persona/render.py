@@ -109,6 +109,7 @@ def _seen(claim: Claim) -> str:
         day = f", {claim.since.date().isoformat()}" if claim.since else ""
         return f" (user's own words{day})"
     otherwise = f", otherwise {len(claim.contrary)}x" if claim.contrary else ""
+    otherwise += ", all later" if claim.contrary and claim.turned else ""
     return f" (seen {len(claim.evidence)}x{otherwise})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _WORD = re.compile(r"[a-z][a-z'-]{2,}")
-_COMMON = frozenset(
+COMMON = frozenset(
     """
     about above across actually after again against ago all almost along already also
     although always among and another any anyone anything are around ask asked asks away
@@ -33,4 +33,4 @@ _COMMON = frozenset(
 def telling_words(text: str) -> list[str]:
     """Return the telling words of a text in their order, each once, in lower case."""
     found = dict.fromkeys(_WORD.findall(text.casefold()))
-    return [word for word in found if word not in _COMMON]
+    return [word for word in found if word not in COMMON]

@@ -50,6 +50,9 @@ class CritiqueInputs(PromptInputs):
     ``unused`` are the ids of those claims that were not shown. A claim has the number of its place
     here and where edits are proposed; behind U it was not shown. ``besides`` is what the persona's
     text held but claims, ``recalled`` the cases shown, ``similar`` others before.
+
+    That a claim leads to the case that it was written from shows nothing: one of this case says so,
+    and one of nothing else is left out where it was not shown.
     """
 
     failure: Failure
@@ -63,12 +66,16 @@ class CritiqueInputs(PromptInputs):
         """Return the text of every placeholder."""
         case = self.failure.case
         shown = [n for n, one in enumerate(self.claims, 1) if one.id not in self.unused]
-        unused = [n for n, one in enumerate(self.claims, 1) if one.id in self.unused]
+        unused = [
+            n
+            for n, one in enumerate(self.claims, 1)
+            if one.id in self.unused and (one.protected or set(one.evidence) != {case.episode_id})
+        ]
         return {
-            "claims": _claims(self.claims, shown),
+            "claims": _claims(self.claims, shown, about=case),
             "besides": self.besides or NOTHING,
             "recalled": self._recalled(),
-            "unused": _claims(self.claims, unused, letter="U"),
+            "unused": _claims(self.claims, unused, letter="U", about=case),
             "similar": cases_text(self.similar, offered=case.options),
             "query": f"{case.head}{case.query}",
             "options": numbered(case.options) or NOTHING,
@@ -113,22 +120,27 @@ def _claims(
     *,
     letter: str = "C",
     cases: Sequence[Case] = (),
+    about: Case | None = None,
 ) -> str:
     """Return one line for each claim, or for those of some numbers, which count from 1.
 
-    A line names those of the cases, which are shown as E1, E2, …, that its claim rests on.
+    A line names those of the cases, which are shown as E1, E2, …, that its claim rests on, and
+    tells whether the case that all is about is one of them.
     """
     chosen = range(1, len(claims) + 1) if numbers is None else numbers
     places = {case.episode_id: place for place, case in enumerate(cases, 1)}
-    lines = [f"[{letter}{number}] {_claim(claims[number - 1], places)}" for number in chosen]
+    this = about.episode_id if about else ""
+    lines = [f"[{letter}{number}] {_claim(claims[number - 1], places, this)}" for number in chosen]
     return "\n".join(lines) or NOTHING
 
 
-def _claim(claim: Claim, places: Mapping[str, int]) -> str:
+def _claim(claim: Claim, places: Mapping[str, int], this: str) -> str:
     parts: list[str] = [claim.section.value]
     if claim.evidence or claim.contrary:
+        own = ", this case among them" if this in claim.evidence else ""
         otherwise = f", otherwise {len(claim.contrary)}x" if claim.contrary else ""
-        parts.append(f"seen {len(claim.evidence)}x{otherwise}")
+        otherwise += ", all later" if claim.contrary and claim.turned else ""
+        parts.append(f"seen {len(claim.evidence)}x{own}{otherwise}")
     if shown := sorted(places[name] for name in claim.evidence if name in places):
         parts.append(f"rests on {', '.join(f'E{place}' for place in shown[-MOST_SOURCES:])}")
     if claim.helpful or claim.harmful:

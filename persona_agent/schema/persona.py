@@ -28,8 +28,9 @@ class Claim(Record):
 
     ``scope`` says when it applies (empty: always). ``evidence`` names the episodes that it rests
     on; only a claim that the user stated (``origin="user"``) may have none. ``contrary`` names
-    those in its scope that ended otherwise, as far as they are known. ``helpful`` and ``harmful``
-    count simulated or real uses that it made better or worse.
+    those in its scope that ended otherwise, as far as they are known; ``turned`` tells that all of
+    these are later than all that it rests on. ``helpful`` and ``harmful`` count simulated or real
+    uses that it made better or worse.
     """
 
     id: str = Field(default_factory=new_id)
@@ -38,6 +39,7 @@ class Claim(Record):
     scope: Annotated[str, StringConstraints(max_length=500), AfterValidator(clean)] = ""
     evidence: tuple[EpisodeId, ...] = ()
     contrary: tuple[EpisodeId, ...] = ()
+    turned: bool = False
     helpful: int = Field(default=0, ge=0)
     harmful: int = Field(default=0, ge=0)
     origin: Literal["learned", "user"] = "learned"

@@ -68,8 +68,8 @@ async def chat_completions(request: Request) -> Response | EventStream:
     services.rates.take(asked.person.id)
     turn = request.state.turn = ServedTurn(services, asked)
     if not asked.streaming:
-        return Json(await turn.complete())
-    return EventStream(turn.stream())
+        return Json(await services.retries.complete(asked, turn.complete))
+    return EventStream(services.retries.stream(asked, turn.stream()))
 
 
 DIRECT = {("POST", "/v1/chat/completions"): chat_completions}

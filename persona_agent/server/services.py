@@ -15,6 +15,7 @@ from persona_agent.server.jobs import Jobs
 from persona_agent.server.keys import KeyRing
 from persona_agent.server.limits import Gate, Rates
 from persona_agent.server.metrics import Metrics
+from persona_agent.server.retries import Retries
 from persona_agent.server.tracing import Tracer
 
 
@@ -32,6 +33,7 @@ class Services:
     jobs: Jobs
     tracer: Tracer
     metrics: Metrics = field(default_factory=Metrics)
+    retries: Retries = field(default_factory=Retries)
     ready: bool = False
     stopping: bool = False
 

@@ -11,7 +11,8 @@ import pytest
 from persona_agent.agent import PersonaAgent
 from persona_agent.errors import InputError, NotFoundError
 from persona_agent.persona import apply_edits
-from persona_agent.schema import Edit, EditOperation, Section
+from persona_agent.persona.curation import MOST_FIXED
+from persona_agent.schema import Claim, Edit, EditOperation, Persona, Section
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
@@ -159,3 +160,35 @@ def test_options_must_be_a_list_and_a_query_not_blank(agent: PersonaAgent) -> No
         agent.decide_sync("ana", "x", None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="blank"):
         agent.record_sync("ana", "  ")
+
+
+def test_the_users_claims_are_bounded(agent: PersonaAgent) -> None:
+    many = [
+        Claim(section=Section.VALUES, text=f"number {n}", origin="user") for n in range(MOST_FIXED)
+    ]
+    learned = Claim(section=Section.VALUES, text="learned", evidence=("e",))
+    full = Persona(user_id="ana", claims=(*many, learned))
+    agent.memory.personas.put(full, expected=None)
+    refused = "200 claims that its user stated.* delete or release some first"
+    with pytest.raises(InputError, match=refused):
+        agent.state_claim_sync("ana", "one more")
+    with pytest.raises(InputError, match=refused):
+        agent.pin_claim_sync("ana", learned.id)
+    with pytest.raises(InputError, match=refused):
+        agent.correct_claim_sync("ana", learned.id, "corrected")
+    assert agent.persona_sync("ana").version == full.version
+    agent.correct_claim_sync("ana", many[0].id, "of the same number")
+    agent.pin_claim_sync("ana", many[1].id)
+    agent.delete_claim_sync("ana", many[2].id)
+    assert agent.pin_claim_sync("ana", learned.id).claim(learned.id)
+
+
+def test_a_persona_with_more_can_still_be_mended(agent: PersonaAgent) -> None:
+    claims = [
+        Claim(section=Section.VALUES, text=f"number {n}", origin="user")
+        for n in range(MOST_FIXED + 3)
+    ]
+    agent.memory.personas.put(Persona(user_id="ana", claims=tuple(claims)), expected=None)
+    mended = agent.correct_claim_sync("ana", claims[0].id, "mended")
+    assert mended.claims[0].text == "mended"
+    assert len(agent.delete_claim_sync("ana", claims[1].id).claims) == MOST_FIXED + 2

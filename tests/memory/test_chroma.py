@@ -139,6 +139,34 @@ def test_the_persona_space(tmp_path: Path) -> None:
         PersonaSpace(path=tmp_path, embedder="other")
 
 
+def test_what_chroma_cannot_hold_is_the_callers_mistake(tmp_path: Path) -> None:
+    half = "\ud800"
+    store = ChromaEpisodeStore(path=tmp_path, embedder="test")
+    space = PersonaSpace(path=tmp_path, embedder="test")
+    for stored in (False, True):
+        if stored:
+            store.add([make_episode("e0")], POOL[:1])
+            space.put("ann", "v1", POOL[0])
+        for call in (
+            lambda: store.get("ann", [half]),
+            lambda: store.delete("ann", [half]),
+            lambda: store.set_outcome("ann", half, outcome="a"),
+            lambda: store.vectors("ann", [half]),
+            lambda: store.recall(half, POOL[0], limit=1),
+            lambda: store.timeline(half),
+            lambda: store.count(half),
+            lambda: store.forget(half),
+            lambda: space.put(half, "v1", POOL[0]),
+        ):
+            with pytest.raises(InputError, match="half a character"):
+                call()
+    with pytest.raises(InputError, match="half a character"):
+        space.forget(half)
+    assert ids(store.timeline("ann")) == ["e0"] and space.vectors()[0] == ["ann"]
+    store.close()
+    space.close()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,11 +9,12 @@ import pytest
 
 from persona_agent.llm.offline.reading import read_claim
 from persona_agent.optimizer import OptimizerConfig
-from persona_agent.optimizer.draft import draft_persona
+from persona_agent.optimizer.draft import draft_persona, draft_upon
 from persona_agent.persona import apply_edits, render
 from persona_agent.persona.left_out import NO_RULE, REFUSED, counting_left_out
+from persona_agent.persona.overtaking import seeing_turns
 from persona_agent.persona.render import claim_line, claims_shown
-from persona_agent.prompts import Case, DraftInputs
+from persona_agent.prompts import Case, CritiqueInputs, DraftInputs, Failure
 from persona_agent.schema import Claim, Edit, EditOperation, Episode, Fact, Persona, Query, Section
 from persona_agent.testing import ScriptedModel
 
@@ -102,6 +103,35 @@ async def test_cases_against_a_claim_are_told_beside_those_for_it() -> None:
     assert text == "Preferences\n- takes the train (seen 3x, otherwise 1x)"
     assert claims_shown([claim], text) == [claim]
     assert read_claim(claim_line(claim)[2:]).text == "takes the train"
+
+
+async def test_that_all_cases_against_a_claim_came_later_is_told() -> None:
+    said = [
+        {"text": "turned", "evidence": ["E1", "E2", "E3"], "contrary": ["E5", "E4"]},
+        {"text": "mixed", "evidence": ["E1", "E2", "E5"], "contrary": ["E4", "E6"]},
+        {"text": "steady", "evidence": ["E5", "E6"]},
+    ]
+    model = ScriptedModel({"draft_persona": {"claims": said}})
+    persona = Persona(user_id="ann")
+    made = await draft_upon(persona, HISTORY, [], model, OptimizerConfig())
+    text = render(made)
+    assert text.splitlines()[1:4] == [
+        "- steady (seen 2x)",
+        "- turned (seen 3x, otherwise 2x, all later)",
+        "- mixed (seen 3x, otherwise 2x)",
+    ]
+    assert [one.text for one in claims_shown(made.claims, text)] == ["turned", "mixed", "steady"]
+    turned = read_claim(text.splitlines()[2][2:])
+    assert (turned.text, turned.seen) == ("turned", 3)
+    critique = CritiqueInputs(
+        failure=Failure(case=Case.of(HISTORY[0]), answer="?"), claims=made.claims
+    )
+    assert "seen 3x, this case among them, otherwise 2x, all later" in critique.sections()["claims"]
+    again = OLD.model_copy(update={"id": "d", "evidence": ("e0",), "contrary": ("e3",)})
+    asked = Persona(user_id="ann", claims=(again, OLD))
+    late = HISTORY[:3]
+    assert [one.turned for one in seeing_turns(asked, HISTORY).claims] == [True, False]
+    assert [one.turned for one in seeing_turns(asked, late).claims] == [False, False], "not known"
 
 
 async def test_a_claim_with_as_many_cases_against_it_is_no_rule() -> None:

@@ -206,3 +206,26 @@ async def test_cases_from_after_a_failure_are_not_called_earlier() -> None:
     for message in PROPOSE_EDITS.render(inputs):
         assert "earlier_history" not in message.content
         assert "earlier history" not in message.content
+
+
+async def test_a_claim_that_was_written_from_the_case_explains_nothing_by_leading_to_it() -> None:
+    alone, among = (ASKED.id,), ("e1", ASKED.id)
+    texts = {"shown": alone, "of it": alone, "also of it": among, "of others": ("e1", "e5")}
+    claims = [
+        Claim(section=Section.PREFERENCES, text=text, evidence=evidence)
+        for text, evidence in texts.items()
+    ]
+    stated = Claim(section=Section.PREFERENCES, text="stated", evidence=alone, origin="user")
+    trial = Trial(episode_id=ASKED.id, answer="war", loss=1.0, persona_text="- shown (seen 1x)")
+    model = ScriptedModel({"critique": {"critique": "missed"}})
+    persona = Persona(user_id="ann", claims=(*claims, stated))
+    await critique_errors(persona, [trial], [ASKED], PAST, model)
+    (_, inputs) = model.requests[0]
+    assert isinstance(inputs, CritiqueInputs)
+    shown = inputs.sections()
+    assert shown["claims"] == "[C1] (preferences; seen 1x, this case among them) shown"
+    assert shown["unused"].splitlines() == [
+        "[U3] (preferences; seen 2x, this case among them) also of it",
+        "[U4] (preferences; seen 2x) of others",
+        "[U5] (preferences; seen 1x, this case among them; fixed by the user) stated",
+    ]

@@ -24,7 +24,7 @@ from persona_agent.schema import (
     Section,
 )
 from persona_agent.testing import ScriptedModel
-from tests.optimizer.test_search import START, evaluate, history, proposals
+from tests.optimizer.toy import START, evaluate, history, proposals
 
 HIDDEN = ContextPolicy(show_claims=False)
 

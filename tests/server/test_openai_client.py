@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -322,3 +325,50 @@ def test_any_model_through_litellm(start: Start, endpoint: ModelServer) -> None:
                 model="m", user="ana", messages=[{"role": "user", "content": link}]
             )
     assert len(running.agent.episodes_sync("ana")) == 3
+
+
+def test_a_retry_beside_the_first_one_asks_the_model_once(
+    front: Running, endpoint: ModelServer
+) -> None:
+    wait = threading.Event()
+    endpoint.replies = [Reply(told("One."), wait=wait), Reply(told("Two."), wait=wait)]
+    question: Any = [{"role": "user", "content": "Hello"}]
+
+    def ask() -> tuple[Any, Any]:
+        with client(front) as api:
+            reply = api.chat.completions.create(
+                model="m", user="ana", messages=question, extra_headers={"Idempotency-Key": "a"}
+            )
+        return reply.choices[0].message.content, (reply.model_extra or {})["persona"]
+
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(ask) for _ in range(2)]
+        time.sleep(0.5)
+        wait.set()
+        (one, first), (two, second) = (each.result() for each in both)
+    assert one == two == "One." and first == second
+    assert len(endpoint.requests) == 1
+    assert [e.response for e in front.agent.episodes_sync("ana")] == ["One."]
+
+
+def test_a_stream_beside_the_same_stream_is_refused_and_asked_for_again(
+    front: Running, endpoint: ModelServer
+) -> None:
+    wait = threading.Event()
+    whole = [piece({"role": "assistant", "content": "Hi"}), piece({}, "stop"), piece(None)]
+    endpoint.replies = [Reply(events=whole, wait=wait)]
+    body = asked("Hello", stream=True) | {"model": "m"}
+    key = {"Idempotency-Key": "a"}
+
+    def ask() -> str:
+        with front.client() as api:
+            return api.post("/v1/chat/completions", json=body, headers=key).text
+
+    with ThreadPoolExecutor() as pool, front.client() as api:
+        first = pool.submit(ask)
+        time.sleep(0.5)
+        refused = api.post("/v1/chat/completions", json=body, headers=key)
+        assert refused.status_code == 409 and refused.headers["retry-after"] == "1"
+        wait.set()
+        assert "[DONE]" in first.result()
+    assert len(endpoint.requests) == 1

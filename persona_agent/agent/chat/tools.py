@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from persona_agent.agent.chat.by_answer import (
+    LATEST,
+    answer_line,
+    found_by_answer,
+    is_kept_back,
+)
 from persona_agent.agent.chat.prompt import memory_line, tool_message
 from persona_agent.agent.chat.wikipedia import search_wikipedia
 from persona_agent.errors import InputError, PersonaAgentError
 from persona_agent.prompts.parts import shorten
 from persona_agent.protocols import ChatMessage, Tool, ToolCall
-from persona_agent.schema import Persona
+from persona_agent.schema import Episode, Persona
 from persona_agent.schema.base import Record
 
 if TYPE_CHECKING:
@@ -44,7 +50,7 @@ class ToolRequest(Record):
 
     The arguments are what the model wrote; they may not fit the tool's schema. ``thread`` is the
     conversation under way where the agent keeps to what it said in it, else None; ``shown`` are the
-    episodes that the model sees anyway, as memories or as messages.
+    episodes that the model sees anyway, as memories or as messages, ``sent`` those of messages.
     """
 
     user_id: str
@@ -52,6 +58,7 @@ class ToolRequest(Record):
     arguments: dict[str, Any]
     thread: str | None = None
     shown: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
 
 
 ToolFunction = Callable[[ToolRequest], Awaitable[str]]
@@ -94,10 +101,11 @@ class Toolbox:
         *,
         thread: str | None = None,
         shown: Sequence[str] = (),
+        sent: Sequence[str] = (),
     ) -> list[ChatMessage]:
         """Run the calls at the same time; return one message for each, in their order.
 
-        ``thread`` and ``shown`` are those of :class:`ToolRequest`.
+        ``thread``, ``shown`` and ``sent`` are those of :class:`ToolRequest`.
         """
         requests = [
             ToolRequest(
@@ -106,6 +114,7 @@ class Toolbox:
                 arguments=call.arguments,
                 thread=thread,
                 shown=tuple(shown),
+                sent=tuple(sent),
             )
             for call in calls[:MOST_CALLS]
         ]
@@ -173,33 +182,56 @@ def _tool(name: str, description: str, arguments: type[_Arguments], run: ToolFun
 
 
 def _memory_search(memory: Memory) -> ChatTool:
+    def by_query(request: ToolRequest, asked: _Search) -> tuple[list[Episode], str]:
+        """Return the closest that are not shown yet, and what is to be said of the others."""
+        vector = memory.embedder.embed([asked.query])[0]
+        found = memory.episodes.recall(
+            request.user_id,
+            vector,
+            limit=asked.limit + len(request.shown),
+            blend=request.persona.policy.blend,
+        )
+        unseen = [one.episode for one in found if one.episode.id not in request.shown]
+        if not unseen:
+            return [], NOTHING_ELSE if found else "nothing is remembered of this user yet"
+        closest = [one.episode.id for one in found[: asked.limit]]
+        above = sum(one in request.shown for one in closest)
+        note = f"(not repeated: {above} that you see above)" if above else ""
+        # What is less close than everything that was asked for would only mislead.
+        return unseen[: asked.limit] if above < len(closest) else [], note
+
+    def by_answer(request: ToolRequest, asked: _Search, known: Set[str]) -> list[Episode]:
+        """Return those with the words in an answer that is not told, for up to half the places."""
+        latest = memory.episodes.timeline(request.user_id, limit=LATEST)
+        others = [
+            one
+            for one in latest
+            if one.id not in request.sent and (one.id not in known or is_kept_back(one))
+        ]
+        return found_by_answer(asked.query, others)[: max(1, asked.limit // 2)]
+
     async def search(request: ToolRequest) -> str:
         asked = _Search.model_validate(request.arguments)
 
-        def recall() -> list[str]:
-            vector = memory.embedder.embed([asked.query])[0]
-            found = memory.episodes.recall(
-                request.user_id,
-                vector,
-                limit=asked.limit + len(request.shown),
-                blend=request.persona.policy.blend,
-            )
-            unseen = [one.episode for one in found if one.episode.id not in request.shown]
-            if not unseen:
-                return [NOTHING_ELSE if found else "nothing is remembered of this user yet"]
-            closest = [one.episode.id for one in found[: asked.limit]]
-            above = sum(one in request.shown for one in closest)
-            note = [f"(not repeated: {above} that you see above)"] if above else []
-            # What is less close than everything that was asked for would only mislead.
-            new = unseen[: asked.limit] if above < len(closest) else []
-            return [*(memory_line(one, thread=request.thread) for one in new), *note]
+        def found() -> str:
+            new, note = by_query(request, asked)
+            told = by_answer(request, asked, {*request.shown, *(one.id for one in new)})
+            new = [one for one in new if one not in told][: asked.limit - len(told)]
+            lines = [
+                *(memory_line(one, thread=request.thread) for one in new),
+                *(answer_line(one, asked.query, thread=request.thread) for one in told),
+            ]
+            if note and not (told and note == NOTHING_ELSE):
+                lines.append(note)
+            return "\n".join(lines)
 
-        return "\n".join(await memory.reads.run(recall))
+        return await asyncio.to_thread(found)
 
     return _tool(
         "search_memory",
         "Search this user's earlier interactions with the assistant. The answer that the user "
-        "settled on stands after the arrow. Closest first, by what was asked (not by the answer).",
+        "settled on stands after the arrow. Closest first by what was asked, then those with the "
+        "words of the query in their answer.",
         _Search,
         search,
     )

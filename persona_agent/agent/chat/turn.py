@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from persona_agent.agent.chat.drafts import Drafts, Weighed
 from persona_agent.agent.chat.mediate import HABIT_EPISODES, Mediated, may_depend
+from persona_agent.agent.chat.memories import memories
 from persona_agent.agent.chat.prompt import (
     ChatInputs,
     chat_messages,
@@ -193,7 +194,13 @@ class Steps:
 
         def gather() -> Turn:
             context = self._contexts.build(turn.persona, turn.query, vector=vector)
-            recalled = self._with_other_tasks(turn, vector, context.recalled)
+            recalled = memories(
+                self._memory,
+                turn.persona,
+                vector,
+                answered=context.recalled,
+                present=turn.present,
+            )
             inputs = ChatInputs(
                 message=turn.text,
                 today=turn.at.date().isoformat(),
@@ -215,28 +222,6 @@ class Steps:
     def _own_thread(self, turn: Turn) -> str | None:
         """Return the thread in which the agent is shown its own earlier answers, if it is."""
         return turn.thread if self.repairs.commitment else None
-
-    def _with_other_tasks(
-        self, turn: Turn, vector: npt.NDArray[np.float32], answered: Sequence[Recalled]
-    ) -> tuple[Recalled, ...]:
-        """Complete the answered chat cases with memories of every task, answered or not.
-
-        Up to half the places go to chat cases whose answer the user settled on: they show the
-        form that the user wants. What is in the conversation anyway is left out.
-        """
-        policy = turn.persona.policy
-        if not policy.recalled:
-            return ()
-        wider = self._memory.episodes.recall(
-            turn.user,
-            vector,
-            limit=policy.recalled + len(turn.present),
-            blend=policy.blend,
-        )
-        present = set(turn.present)
-        first = [*answered[: (policy.recalled + 1) // 2], *wider]
-        found = {one.episode.id: one for one in first if one.episode.id not in present}
-        return tuple(found.values())[: policy.recalled]
 
     async def act(self, turn: Turn, emit: Emit) -> Turn:
         """Call the model once.
@@ -308,6 +293,7 @@ class Steps:
                 turn.persona,
                 thread=self._own_thread(turn),
                 shown=turn.shown,
+                sent=turn.present,
             )
         else:
             results = self._tools.decline(calls)

@@ -24,7 +24,7 @@ from persona_agent.persona.render import (
 from persona_agent.schema import SAID_ABOUT
 
 _SEEN = re.compile(
-    r" \((?:seen (\d+)x(?:, otherwise \d+x)?|(\d+) of \d+"
+    r" \((?:seen (\d+)x(?:, otherwise \d+x(?:, all later)?)?|(\d+) of \d+"
     r"|user's own words(?:, \d{4}-\d\d-\d\d)?)\)\.?$"
 )
 _REPLY = re.compile(re.escape(SAID_ABOUT) + r'"([^"]+)": (.+)')
