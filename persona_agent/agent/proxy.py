@@ -23,6 +23,7 @@ from persona_agent.agent.context import ContextBuilder
 from persona_agent.agent.facade import PersonaAgent
 from persona_agent.agent.inputs import valid_user
 from persona_agent.agent.last_made import LastMade
+from persona_agent.agent.lately import Lately
 from persona_agent.agent.persona_calls import no_persona
 from persona_agent.agent.recorder import Recorder
 from persona_agent.llm.wire import content_text
@@ -30,7 +31,7 @@ from persona_agent.persona.render import claims_shown
 from persona_agent.prompts import PromptInputs, TypedPrompt
 from persona_agent.prompts.parts import NOTHING
 from persona_agent.protocols import ChatReply
-from persona_agent.schema import Episode, Persona, Query, Recalled, new_id
+from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Recalled, new_id
 from persona_agent.schema.episode import clean
 
 Message = dict[str, Any]
@@ -67,6 +68,7 @@ class ProxyInputs(PromptInputs):
 
 
 PROXY = TypedPrompt("proxy", ProxyInputs, ChatReply)
+_GENERIC = ContextPolicy.generic()
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Proxy:
             persona_tokens=agent.settings.persona_tokens,
         )
         self._claims_shown: LastMade[tuple[str, str], tuple[str, ...]] = LastMade()
+        self._lately = Lately(agent.memory)
         self._recorder = Recorder(agent)
         # Of its own, so that turn after turn meets the same thread with what it needs at hand.
         self._threads = ThreadPoolExecutor(WORKERS, "prepare")
@@ -159,6 +162,7 @@ class Proxy:
             metadata={"thread": turn.thread} if turn.thread else {},
         )
         await self._recorder.add(episode)
+        self._lately.heard(turn.user, turn.text)
         return True
 
     async def aclose(self) -> None:
@@ -227,22 +231,24 @@ class Proxy:
     ) -> tuple[Recalled, ...]:
         """Complete answered chat cases, up to half the places, with memories of every task.
 
-        What stands earlier in the conversation anyway is left out.
+        What the user lately stated of themselves in other conversations comes on top. What stands
+        earlier in this one anyway is left out.
         """
-        most = persona.policy.recalled
-        if not most:
+        policy = persona.policy
+        if policy == _GENERIC:
             return ()
         users = [message for message in messages if message.get("role") == "user"]
         said = {_text(message) for message in users[:-1]}
-        wider = self._memory.episodes.recall(
-            persona.user_id,
-            vector,
-            limit=most + min(len(said), most),
-            blend=persona.policy.blend,
-        )
-        first = [*answered[: (most + 1) // 2], *wider]
-        found = {one.episode.id: one for one in first if one.episode.query.text not in said}
-        return tuple(found.values())[:most]
+        found: dict[str, Recalled] = {}
+        if most := policy.recalled:
+            wider = self._memory.episodes.recall(
+                persona.user_id, vector, limit=most + min(len(said), most), blend=policy.blend
+            )
+            first = [*answered[: (most + 1) // 2], *wider]
+            kept = {one.episode.id: one for one in first if one.episode.query.text not in said}
+            found = dict(list(kept.items())[:most])
+        stated = self._lately.stated(persona.user_id, vector, without=found.keys(), said=said)
+        return (*found.values(), *stated)
 
 
 def merged(messages: Sequence[Message], section: str) -> list[Message]:

@@ -14,7 +14,7 @@ import pytest
 
 from persona_agent.agent import ChatTurn, PersonaAgent
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
-from persona_agent.errors import InputError
+from persona_agent.errors import InputError, StoreUnavailableError
 from persona_agent.memory import open_memory
 from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
@@ -69,8 +69,16 @@ def test_a_twin_has_arguments_result_name_and_text(sample: Sample) -> None:
     assert sample.add_sync(1, two=5) == 6
     assert Sample.add_sync.__name__ == "add_sync"
     assert Sample.add_sync.__qualname__ == "Sample.add_sync"
-    assert Sample.add_sync.__doc__ == "Blocking twin of :meth:`add`."
+    assert Sample.add_sync.__doc__ == "Blocking twin of :meth:`add`.\n\nAdd."
     assert Sample.count_sync.__name__ == "count_sync"
+
+
+def test_help_shows_the_arguments_of_a_twin() -> None:
+    shown = inspect.signature(Sample.add_sync)
+    assert str(shown) == "(self, one: 'int', *, two: 'int' = 2) -> 'int'"
+    assert inspect.signature(Sample.count_sync).return_annotation == "Iterator[int]"
+    assert "outcome" in inspect.signature(PersonaAgent.record_sync).parameters
+    assert "InputError" in (PersonaAgent.record_sync.__doc__ or "")
 
 
 def test_all_twins_run_on_one_loop_in_a_thread_of_its_own(sample: Sample) -> None:
@@ -141,6 +149,35 @@ def test_closing_is_idempotent_and_ends_the_thread() -> None:
     loop.close()
     loop.close()
     assert not used.is_alive()
+
+
+def test_a_twin_that_would_wait_for_itself_says_so(sample: Sample) -> None:
+    async def tool() -> int:
+        return sample.add_sync(1)
+
+    with pytest.raises(RuntimeError, match="await the async method there"):
+        sample._background.run(tool())
+    assert sample.add_sync(1) == 3, "the loop goes on"
+
+
+def test_closing_ends_a_call_of_another_thread() -> None:
+    loop, started = LoopThread(), threading.Event()
+    ended: list[bool] = []
+
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(loop.run, work())
+        assert started.wait(5)
+        loop.close()
+        with pytest.raises(StoreUnavailableError, match="closed during this call"):
+            call.result(5)
+    assert ended == [True]
 
 
 def test_every_async_method_of_the_agent_has_a_twin() -> None:
