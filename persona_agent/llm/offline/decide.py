@@ -36,15 +36,16 @@ def label_text(option: str) -> str:
 
 
 class Decider:
-    """Answers the ``decide`` prompt. Keeps nothing of one request for the next but vectors."""
+    """Answers the ``decide`` prompt. Keeps of a request vectors, and what past choices say."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._opinions = OpinionReader(embedder)
+        self._read_choices = leaning.ChoiceReader(embedder)
 
     def __call__(self, inputs: DecideInputs) -> DecideOutput:
         """Return the option with the highest score; for ratings the median of the posterior."""
-        case = _Request(inputs, self._embedder)
+        case = _Request(inputs, self._embedder, self._read_choices)
         if inputs.query.kind == "rating":
             probabilities, best = self._rate(case)
         else:
@@ -90,8 +91,11 @@ def _smooth(weights: Array) -> Array:
 class _Request:
     """One request with everything embedded that its evidence needs."""
 
-    def __init__(self, inputs: DecideInputs, embedder: Embedder) -> None:
+    def __init__(
+        self, inputs: DecideInputs, embedder: Embedder, read_choices: leaning.ChoiceReader
+    ) -> None:
         self.inputs = inputs
+        self._read_choices = read_choices
         self.options = inputs.query.options
         self.reading: Reading = read(inputs.persona)
         self.is_rating = inputs.query.kind == "rating"
@@ -169,7 +173,7 @@ class _Request:
             return scores
         scores += leaning.from_claims(self.options, self.reading.claims, self._applies)
         if self._choices:
-            scores += leaning.from_choices(self.inputs.query, self._choices, self._embedder)
+            scores += self._read_choices(self.inputs.query, self._choices)
         return scores
 
     def reason(self, best: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +23,7 @@ TASTE = 30.0
 """Variance of the utility of an option, before anything was chosen."""
 ALIKE = 0.5
 """Cosine distance over which what is liked in one option says less of another, by e."""
+MOST_KEPT = 1_024
 MOST_OPTIONS = 400
 """Options of past choices that are looked at; the time that it takes grows with their cube."""
 
@@ -85,6 +88,35 @@ def from_choices(query: Query, past: Sequence[Case], embedder: Embedder) -> Arra
     )
     scores = points[len(shown) :] @ weights
     return np.asarray(scores - scores.mean(), dtype=np.float64)
+
+
+class ChoiceReader:
+    """Reads past choices as ``from_choices`` does, and keeps what it found last. Thread-safe.
+
+    The candidates of an optimization are asked the same of the same past, one after the other:
+    what differs are their claims.
+    """
+
+    def __init__(self, embedder: Embedder, *, most: int = MOST_KEPT) -> None:
+        """Take the embedder, and how many results are kept."""
+        self._embedder = embedder
+        self._most = most
+        self._found: OrderedDict[tuple[Query, tuple[Case, ...]], Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, query: Query, past: Sequence[Case]) -> Array:
+        """Return log-odds, not to be changed in place; shape (options,)."""
+        key = query, tuple(past)
+        with self._lock:
+            if (known := self._found.get(key)) is not None:
+                self._found.move_to_end(key)
+                return known
+        scores = from_choices(query, past, self._embedder)
+        with self._lock:
+            self._found[key] = scores
+            if len(self._found) > self._most:
+                self._found.popitem(last=False)
+        return scores
 
 
 def _alike(options: Sequence[str], embedder: Embedder) -> Array:
