@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,12 @@ _PUT = """
 _DISTILLED = """
     INSERT INTO distilled (user_id, episode_id, at, fingerprint) VALUES (?, ?, ?, ?)
     ON CONFLICT (user_id, episode_id) DO UPDATE SET fingerprint = excluded.fingerprint
+"""
+
+_STAMP_OF = "SELECT stamp FROM fact_stamps WHERE user_id = ?"
+_STAMP = """
+    INSERT INTO fact_stamps (user_id, stamp) VALUES (?, ?)
+    ON CONFLICT (user_id) DO UPDATE SET stamp = excluded.stamp
 """
 
 _FOR_EPISODE = """
@@ -133,10 +140,18 @@ class FactStore:
                 deleted = connection.execute("DELETE FROM facts WHERE user_id = ?", (user_id,))
                 connection.execute("DELETE FROM fact_sources WHERE user_id = ?", (user_id,))
                 connection.execute("DELETE FROM distilled WHERE user_id = ?", (user_id,))
+                connection.execute("DELETE FROM fact_stamps WHERE user_id = ?", (user_id,))
             self._db.purge()
         return deleted.rowcount
 
     # --- reading ------------------------------------------------------------------------------
+
+    def stamp(self, user_id: str) -> int | None:
+        """Return a number that every change of a user's facts changes; None without facts.
+
+        It is as of the last commit of any process, and cheap enough to be asked for at each turn.
+        """
+        return self._db.number(_STAMP_OF, (user_id,))
 
     def current(self, user_id: str) -> list[Fact]:
         """Return the facts that hold, oldest first."""
@@ -161,6 +176,13 @@ class FactStore:
                 support[fact_id].append(at)
         newest = max(max((micros(fact.valid_from), *support.get(fact.id, ()))) for fact in facts)
         return strongest(facts, support, newest, limit)
+
+    def replaced(self, user_id: str) -> list[Fact]:
+        """Return the facts that hold no longer, oldest first."""
+        return self._select(
+            "SELECT body FROM facts WHERE user_id = ? AND NOT current ORDER BY valid_from, id",
+            (user_id,),
+        )
 
     def history(self, user_id: str) -> list[Fact]:
         """Return all facts, superseded ones too, oldest first."""
@@ -267,12 +289,19 @@ def _put(connection: sqlite3.Connection, fact: Fact) -> None:
         "ON CONFLICT DO NOTHING",
         [(fact.user_id, source, fact.id) for source in fact.sources],
     )
+    _stamp(connection, fact.user_id)
 
 
 def _delete(connection: sqlite3.Connection, fact: Fact) -> None:
     values = (fact.user_id, fact.id)
     connection.execute("DELETE FROM facts WHERE user_id = ? AND id = ?", values)
     connection.execute("DELETE FROM fact_sources WHERE user_id = ? AND fact_id = ?", values)
+    _stamp(connection, fact.user_id)
+
+
+def _stamp(connection: sqlite3.Connection, user_id: str) -> None:
+    # Not a counter: it must not come back after a user is forgotten.
+    connection.execute(_STAMP, (user_id, random.getrandbits(62)))
 
 
 def _supersede(connection: sqlite3.Connection, old: Fact, by: str, at: datetime) -> Fact:

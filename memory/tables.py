@@ -56,4 +56,10 @@ _VERSION_1 = (
     """,
 )
 
-MEMORY_TABLES: Migrations = (_VERSION_1,)
+# The same for a user's facts; a user without facts has none.
+_VERSION_2 = (
+    "CREATE TABLE fact_stamps (user_id TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO fact_stamps SELECT DISTINCT user_id, 0 FROM facts",
+)
+
+MEMORY_TABLES: Migrations = (_VERSION_1, _VERSION_2)

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from persona_agent.persona.contradiction import stem
 from persona_agent.persona.copying import tokens
 from persona_agent.schema import Episode
 
 
+def _always(_text: str, _episode: Episode) -> bool:
+    return True
+
+
 def telling_cases(
-    texts: Sequence[str], episodes: Sequence[Episode], most: int, *, latest_share: float = 0.5
+    texts: Sequence[str],
+    episodes: Sequence[Episode],
+    most: int,
+    *,
+    latest_share: float = 0.5,
+    may_tell: Callable[[str, Episode], bool] = _always,
 ) -> list[Episode]:
     """Return at most ``most`` episodes, in time order: some about a text, the rest the latest.
 
     Every text has its turn in choosing; words shared with a query or its options count by -log of
-    the share of the episodes that have them, so that what all have in common does not count.
+    the share of the episodes that have them, so that what all have in common does not count. A
+    text chooses among those that may tell something of it, as long as there are any.
     """
     if len(episodes) <= most:
         return list(episodes)
@@ -33,9 +43,10 @@ def telling_cases(
     ]
     chosen: list[int] = []
     while scores and len(chosen) < int(most * (1 - latest_share)):
-        score = scores[len(chosen) % len(scores)]
-        left = [place for place in range(len(episodes)) if place not in chosen]
-        chosen.append(max(left, key=lambda place: (score[place], place)))
+        turn = len(chosen) % len(scores)
+        score, left = scores[turn], [n for n in range(len(episodes)) if n not in chosen]
+        fit = [place for place in left if may_tell(texts[turn], episodes[place])]
+        chosen.append(max(fit or left, key=lambda place: (score[place], place)))
     latest = [place for place in reversed(range(len(episodes))) if place not in chosen]
     return [episodes[place] for place in sorted([*chosen, *latest[: most - len(chosen)]])]
 

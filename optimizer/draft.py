@@ -7,6 +7,7 @@ source, and nobody else's words may pass for the user's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from persona_agent.optimizer.alike import stems
 from persona_agent.optimizer.config import OptimizerConfig
@@ -86,13 +87,14 @@ async def draft_upon(
     config: OptimizerConfig,
     *,
     refused: Sequence[str] = (),
+    judged: bool = True,
 ) -> Persona:
     """Return a draft on top of what the user fixed, without what the user deleted.
 
-    It knows only facts that were known at the end of this history, and of their sources those in
-    it: what came later judges.
+    It knows the facts as they stood at the end of this history, and of their sources those in it:
+    what came later judges. Where nothing does (``judged``), they are those that hold by now.
     """
-    known = _known_at_end(facts, history)
+    known = _known(facts, history, history[-1].at if judged else None)
     written = await draft_persona(
         persona.user_id, history, model, config, facts=known, refused=refused
     )
@@ -105,19 +107,29 @@ async def draft_upon(
     return seeing_turns(whole, history)
 
 
-def _known_at_end(facts: Sequence[Fact], history: Sequence[Episode]) -> list[Fact]:
-    """Return the facts as they stood at the end of a history, without what confirmed them later.
+def _known(facts: Sequence[Fact], history: Sequence[Episode], end: datetime | None) -> list[Fact]:
+    """Return the facts as they stood at ``end`` (None: by now), without what confirmed them later.
 
-    What a user stated needs no source in the history: it may be a turn without an outcome.
+    One that was replaced since stood then. What a user stated needs no source in the history: it
+    may be a turn without an outcome.
     """
-    own, end = {episode.id for episode in history}, history[-1].at
+    own = {episode.id for episode in history}
     found = []
     for fact in facts:
         seen = fact.sources if fact.stated else tuple(own.intersection(fact.sources))
-        if seen and fact.valid_from <= end:
+        if seen and _held(fact, end):
             order = tuple(source for source in fact.sources if source in seen)
-            found.append(fact.model_copy(update={"sources": order}))
+            then = {"sources": order, "superseded_by": None, "superseded_at": None}
+            found.append(fact.model_copy(update=then))
     return found
+
+
+def _held(fact: Fact, end: datetime | None) -> bool:
+    """Tell whether a fact was known and not replaced yet at a moment; None is now."""
+    if end is None:
+        return fact.current
+    replaced_later = fact.superseded_at is not None and fact.superseded_at > end
+    return fact.valid_from <= end and (fact.current or replaced_later)
 
 
 def _claim(one: DraftedClaim, inputs: DraftInputs, history: Sequence[Episode]) -> Claim | None:
@@ -186,7 +198,7 @@ def with_stated(persona: Persona, facts: Sequence[Fact]) -> Persona:
 
 
 def _was_heard(claim: Claim) -> bool:
-    """Tell a claim that came from a fact: what is typed in or corrected bears no date."""
+    """Tell a claim that came from a fact: what is typed in or corrected bears no ``since``."""
     return claim.origin == "user" and not claim.pinned and claim.since is not None
 
 

@@ -61,7 +61,8 @@ class Search:
             model: writes drafts, critiques and edits, and answers in simulation.
             config: settings.
             current: the version in use.
-            facts: current facts of semantic memory.
+            facts: of semantic memory, oldest first; with those that were replaced, a draft from
+                the earlier part of the history knows what was known then.
             again: the same model, each time with answers drawn anew.
             earlier: versions that were in use before, the latest first.
             vectors: of episodes; without them no choice among versions is tried, and no change of
@@ -142,9 +143,17 @@ class Search:
 
     # --- drafts ---------------------------------------------------------------------------------
 
-    async def _drafted(self, history: Sequence[Episode], refused: Sequence[str] = ()) -> Persona:
+    async def _drafted(
+        self, history: Sequence[Episode], refused: Sequence[str] = (), *, judged: bool = True
+    ) -> Persona:
         return await draft_upon(
-            self.persona, history, self._facts, self._model, self.config, refused=refused
+            self.persona,
+            history,
+            self._facts,
+            self._model,
+            self.config,
+            refused=refused,
+            judged=judged,
         )
 
     async def _draft_first(self) -> None:
@@ -175,7 +184,8 @@ class Search:
         if self.config.refit and self.draft is not None and shown and not self.accepted:
             history, tried = self._of_this_taste(), {one.statement for one in self.draft.claims}
             refused = [one.statement for one in self._edits.failed if one.text]
-            whole = await self._drafted(history, [one for one in refused if one not in tried])
+            new = [one for one in refused if one not in tried]
+            whole = await self._drafted(history, new, judged=False)
             whole = await self._unrefuted(whole, tried, history)
             judged = ("policy", "alternatives", "track_record")
             kept = whole.model_copy(update={name: getattr(self.persona, name) for name in judged})

@@ -101,7 +101,7 @@ class PersonaOptimizer:
         Args:
             user_id: whose persona it is.
             history: episodes with outcomes, in time order.
-            facts: current facts of semantic memory.
+            facts: of semantic memory, those that were replaced among them, oldest first.
 
         Raises:
             ConflictError: the persona changed meanwhile; nothing was written, and what was

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from persona_agent.errors import ModelAnswerError
-from persona_agent.optimizer.claim_cases import cases_for, replaced_by, tasks_of
+from persona_agent.optimizer.claim_cases import (
+    begins,
+    cases_for,
+    may_tell,
+    replaced_by,
+    tasks_of,
+)
 from persona_agent.optimizer.draft import LEAST_EVIDENCE
 from persona_agent.persona.left_out import NO_RULE, leave_out
 from persona_agent.prompts import VERIFY_CLAIMS, Case, VerifyInputs
@@ -15,7 +20,6 @@ from persona_agent.protocols import LanguageModel
 from persona_agent.schema import Claim, Edit, EditOperation, Episode
 from persona_agent.schema.base import Record
 
-_SINCE = re.compile(r"\bsince (\d{4}-\d\d-\d\d)", re.IGNORECASE)
 SEVERAL = 3
 """Cases that a claim must rest on to be tried where no other case speaks of it."""
 
@@ -108,8 +112,9 @@ async def supported(
     no more may have ended as the claims said than otherwise. A deletion claims nothing, so there
     is nothing to check. An edit that names every case about it leaves none that could support it:
     where the others are silent it passes if it rests on SEVERAL, or leaves more cases that went
-    against what it replaces. When the check cannot be made (no such episode, or no usable answer)
-    the edits are left to the gates. What the cases said goes with those that pass.
+    against what it replaces. A new claim that something is so since a day does not: cases from
+    then on have to support it. When the check cannot be made (no such episode, or no usable
+    answer) the edits are left to the gates. What the cases said goes with those that pass.
 
     Args:
         edits: what is proposed.
@@ -185,7 +190,9 @@ class Verdict(Record):
             return False
         rests_on = len(edit.evidence) + len(self.said.supports)
         mends = len(left.contradicts) > len(left.supports) and rests_on >= LEAST_EVIDENCE
-        return self.said.holds or len(edit.evidence) >= SEVERAL or mends
+        added_since = edit.operation is EditOperation.ADD and begins(edit.statement)
+        several = len(edit.evidence) >= SEVERAL and not added_since
+        return self.said.holds or several or mends
 
     def added_to(self, edit: Edit) -> Edit:
         """Return the edit with the cases that speak for it and against it."""
@@ -214,23 +221,15 @@ async def _verdicts(
     verdicts = {}
     for edit, of_edit in zip(claiming, found, strict=False):
         tasks = tasks_of(history, [edit], claims)
-        others = [one for one in cases if one.id not in edit.evidence]
+        # Before the day since which it is so, the old wording may well have been right.
+        silent = {one.id for one in cases if not may_tell(edit.statement, one)}
+        silent.update(edit.evidence)
+        others = [one for one in cases if one.id not in silent]
         if any(not tasks or one.query.task_name in tasks for one in others):
             left = Support.of_all([of_claims[name] for name in edit.claim_ids if name in old])
-            own = {*edit.evidence, *of_edit.told, *_before_it_holds(edit, cases)}
-            verdicts[edit] = Verdict(said=of_edit.without(edit.evidence), left=left.without(own))
+            said = of_edit.without(silent)
+            verdicts[edit] = Verdict(said=said, left=left.without({*silent, *of_edit.told}))
     return verdicts
-
-
-def _before_it_holds(edit: Edit, cases: Sequence[Episode]) -> Iterator[str]:
-    """Yield the cases from before the day since which an edit says that something is so.
-
-    There the old wording may well have been right: the edit does not give them up.
-    """
-    since = _SINCE.search(edit.statement)
-    for case in cases:
-        if since and case.at.date().isoformat() < since[1]:
-            yield case.id
 
 
 async def of_learned(

@@ -9,16 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from persona_agent.agent import PersonaAgent
-    from persona_agent.errors import PersonaAgentError
+    from persona_agent.agent import ChatTurn, Decision, PersonaAgent
+    from persona_agent.agent.chat.tools import ToolRequest
+    from persona_agent.errors import PersonaAgentError, UsageError
+    from persona_agent.protocols import Tool
     from persona_agent.schema import Claim, ContextPolicy, Episode, Fact, Persona, Revision
     from persona_agent.settings import Settings
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ChatTurn": "persona_agent.agent",
+    "Decision": "persona_agent.agent",
     "PersonaAgent": "persona_agent.agent",
     "PersonaAgentError": "persona_agent.errors",
+    "UsageError": "persona_agent.errors",
+    "Tool": "persona_agent.protocols",
+    "ToolRequest": "persona_agent.agent.chat.tools",
     "Claim": "persona_agent.schema",
     "ContextPolicy": "persona_agent.schema",
     "Episode": "persona_agent.schema",
@@ -29,8 +36,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "ChatTurn",
     "Claim",
     "ContextPolicy",
+    "Decision",
     "Episode",
     "Fact",
     "Persona",
@@ -38,8 +47,16 @@ __all__ = [
     "PersonaAgentError",
     "Revision",
     "Settings",
+    "Tool",
+    "ToolRequest",
+    "UsageError",
     "__version__",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return also the names that are loaded on first use, for completion."""
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,13 +14,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from persona_agent.errors import SettingsError
 
 OFFLINE = "offline"
+PREFIX = "PERSONA_AGENT_"
+MISSPELT = 0.75
+"""Likeness (of ``difflib``) from which a name that is no setting's is taken for one misspelt."""
 
 
 class Settings(BaseSettings):
     """Settings of one agent. Each field is read from ``PERSONA_AGENT_<FIELD>``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PERSONA_AGENT_", frozen=True, extra="forbid", env_ignore_empty=True
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
     )
 
     data_dir: Path = Path("persona-data")
@@ -111,7 +116,7 @@ class Settings(BaseSettings):
     embedder: str = Field(default="sentence-transformers/all-MiniLM-L6-v2", min_length=1)
     """Sentence-transformers model, or ``hash`` for a dependency-free embedder of low quality."""
 
-    store: str = Field(default="sqlite", pattern=r"^(sqlite|chroma)$")
+    store: Literal["sqlite", "chroma"] = "sqlite"
     """Episodic store: ``sqlite`` or ``chroma``."""
 
     chroma_url: str | None = None
@@ -168,8 +173,11 @@ class Settings(BaseSettings):
         """Read the environment, with ``overrides`` on top (those that are None do not count).
 
         Raises:
-            SettingsError: names each wrong setting, its value's problem and the variable to mend.
+            SettingsError: names each wrong setting, its value's problem and the variable to mend;
+                also where a variable's name is nearly a setting's, since a budget that is
+                misspelt would be no budget.
         """
+        _refuse_misspelt(os.environ)
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**given)
@@ -189,6 +197,28 @@ def check_listener(listener: float, copying: float, relevance: float) -> None:
         )
 
 
+def _refuse_misspelt(environment: Iterable[str]) -> None:
+    """Raise SettingsError for variables whose names are nearly those of settings.
+
+    Others are let be: for a service of this name Kubernetes sets ``PERSONA_AGENT_PORT``.
+    """
+    ours = [name.upper() for name in environment if name.upper().startswith(PREFIX)]
+    problems = [
+        f"there is no setting {name}: did you mean {PREFIX}{nearest[0].upper()}?"
+        for name in ours
+        if (nearest := _nearest(name.removeprefix(PREFIX).lower()))
+    ]
+    if problems:
+        raise SettingsError("; ".join(problems))
+
+
+def _nearest(name: str) -> list[str]:
+    """Return the setting that is meant by a name that is none, if one is near."""
+    if name in Settings.model_fields:
+        return []
+    return get_close_matches(name, Settings.model_fields, n=1, cutoff=MISSPELT)
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
@@ -197,6 +227,7 @@ def _explain(error: ValidationError) -> str:
             continue
         name = str(problem["loc"][0])
         known = name in Settings.model_fields
-        hint = f"mend PERSONA_AGENT_{name.upper()}" if known else "there is no such setting"
+        hint = f"mend {PREFIX}{name.upper()}" if known else "there is no such setting"
+        hint += "".join(f"; did you mean {one!r}?" for one in _nearest(name))
         lines.append(f"setting {name!r}: {problem['msg']} ({hint})")
     return "; ".join(lines)

@@ -61,6 +61,11 @@ print([name for name in sys.modules if name.startswith("persona_agent.")])
     assert run(code) == "[]"
 
 
+def test_the_names_of_the_root_are_listed_before_they_are_loaded() -> None:
+    code = "import persona_agent as p; print(set(p.__all__) <= set(dir(p)))"
+    assert run(code) == "True"
+
+
 def test_a_heavy_import_would_be_noticed() -> None:
     code = "import sys, types; sys.modules['torch'] = types.ModuleType('torch')"
     assert loaded(code) == ["torch"]

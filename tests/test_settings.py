@@ -68,6 +68,32 @@ def test_every_wrong_setting_is_named_at_once() -> None:
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("MODLE", "MODEL"), ("MAX_COST", "MAX_COST_USD"), ("USER_DAILY_TOKEN", "USER_DAILY_TOKENS")],
+)
+def test_a_misspelt_variable_is_refused(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"PERSONA_AGENT_{name}", "1")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert f"no setting PERSONA_AGENT_{name}: did you mean PERSONA_AGENT_{meant}?" in str(
+        caught.value
+    )
+
+
+def test_variables_that_others_set_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "SERVICE_HOST", "PORT_8321_TCP_ADDR"):  # as Kubernetes does
+        monkeypatch.setenv(f"PERSONA_AGENT_{name}", "10.0.0.1")
+    assert Settings.load().model == OFFLINE
+
+
+def test_a_misspelt_argument_is_told_what_is_near() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'model'"):
+        Settings.load(modle="offline")
+
+
 def test_a_key_never_shows() -> None:
     found = Settings.load(api_key="sk-very-secret")
     assert "very-secret" not in repr(found) + str(found) + found.model_dump_json()

@@ -33,7 +33,7 @@ def show() -> None:
         return
     now, how = st.tabs(["In use now", f"Versions ({len(history)})"])
     with now:
-        _now(agent, history[-1])
+        _now(agent, agent.persona_sync(user))
     with how:
         versions.show(agent, history)
 

@@ -13,6 +13,7 @@ from persona_agent.evals.atlas.records import Entry
 from persona_agent.evals.data.demo_data import load_demo_users
 from persona_agent.evals.data.eval_data import EvalUser
 from persona_agent.evals.data.lamp import load_dataset
+from persona_agent.evals.data.own import known_interactions
 from persona_agent.evals.runner import USERS_AT_ONCE, Progress, side_by_side, silent
 from persona_agent.memory import Memory
 from persona_agent.schema import Episode
@@ -35,6 +36,9 @@ def file_histories(path: Path) -> dict[str, Sequence[Episode]]:
     Raises:
         InputError: the file is not valid.
     """
+    own = known_interactions(path)
+    if own is not None:
+        return {user: tuple(episodes) for user, episodes in own.items()}
     return {user.user_id: _whole(user) for user in load_dataset(path).users}
 
 

@@ -11,8 +11,10 @@ from typing import NoReturn
 
 from persona_agent.errors import InputError
 from persona_agent.evals.data.eval_data import EvalDataset, EvalQuery, EvalUser, in_notation
+from persona_agent.evals.data.import_file import TABLES
 from persona_agent.evals.data.lamp_shapes import RawQuery, RawUser, questions_file, read_users
-from persona_agent.evals.data.source import Item, Place
+from persona_agent.evals.data.own import are_interactions, load_interactions
+from persona_agent.evals.data.source import Item, Place, read_rows
 from persona_agent.evals.data.tasks import AUTO, DEFAULT_SCALE, Task, task_named, task_of
 from persona_agent.evals.data.timeline import total_order
 from persona_agent.schema import Episode, Query
@@ -23,22 +25,28 @@ TIME_FIELDS = ("timestamp", "date", "at", "year")
 def load_dataset(path: Path, task: str = AUTO) -> EvalDataset:
     """Read LaMP-like data of any shape of :mod:`persona_agent.evals.data.lamp_shapes`.
 
+    A file of interactions, as they are imported, is read by :mod:`persona_agent.evals.data.own`.
     Users without queries are left out. Times are made a total order, see
     :func:`persona_agent.evals.data.timeline.total_order`.
 
     Args:
         path: a user-grouped file (JSON or JSON Lines), LaMP's ``X_questions.json`` with its
             ``X_outputs.json`` beside it, a folder that holds one such pair, or a file of full
-            histories.
-        task: name or alias of one of :data:`persona_agent.evals.data.tasks.TASKS`; ``auto`` tells
-            it from the content.
+            histories; or interactions, as they are imported.
+        task: name or alias of one of :data:`persona_agent.evals.data.tasks.TASKS`, or the task of
+            interactions; ``auto`` tells it from the content.
 
     Raises:
         InputError: names the file, the record (with its user), the field and the problem.
     """
-    forced = None if task == AUTO else task_named(task)
     file = questions_file(path)
-    raw = [user for user in read_users(file) if user.queries]
+    if file.suffix.lower() in TABLES:
+        return load_interactions(file, task)
+    records = read_rows(file)
+    if records and are_interactions(records[0][1]):
+        return load_interactions(file, task)
+    forced = None if task == AUTO else task_named(task)
+    raw = [user for user in read_users(file, records) if user.queries]
     if not raw:
         raise InputError(f"{file}: no user has a query")
     _refuse_twins(raw)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,14 +59,14 @@ def questions_file(path: Path) -> Path:
     return found[0]
 
 
-def read_users(path: Path) -> list[RawUser]:
-    """Read a file of any of the shapes; the first record tells which.
+def read_users(path: Path, records: Sequence[tuple[Place, object]]) -> list[RawUser]:
+    """Read the records of a file of any of the shapes; the first tells which.
 
     Raises:
-        InputError: the file cannot be read, holds no records, has another shape, or a record
-            lacks a field. The message names the file, the record and the field.
+        InputError: there are none, they have another shape, or one lacks a field. The message
+            names the file, the record and the field.
     """
-    rows = [Item(value, place) for place, value in read_rows(path)]
+    rows = [Item(value, place) for place, value in records]
     if not rows:
         raise InputError(f"{path}: the file holds no records")
     first = rows[0]
@@ -81,7 +81,8 @@ def read_users(path: Path) -> list[RawUser]:
     fields = ", ".join(sorted(map(str, first.value))[:12]) or "none"
     first.place.fail(
         "not a known shape: expected the fields user_id, profile, query (user-grouped), "
-        "id, input, profile (LaMP questions), or user_id, items (full history); "
+        "id, input, profile (LaMP questions), user_id, items (full history), or user, query, "
+        "options, outcome (interactions); "
         f"fields found: {fields}"
     )
 

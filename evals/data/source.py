@@ -219,17 +219,24 @@ def read_rows(path: Path) -> list[tuple[Place, object]]:
 def read_table(path: Path, *, delimiter: str) -> list[tuple[Place, object]]:
     """Return the rows of a CSV or TSV file with a heading, as objects of their non-empty cells.
 
+    Where the comma is the decimal sign, spreadsheets write semicolons between cells.
+
     Raises:
         InputError: the file cannot be read, or a line is malformed; the message names the line.
     """
-    text = io.StringIO(read_text(path), newline="")
-    reader = csv.DictReader(text, delimiter=delimiter, strict=True)
+    text = read_text(path)
+    heading = text.partition("\n")[0]
+    if delimiter not in heading and ";" in heading:
+        delimiter = ";"
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[Place, object]] = []
     try:
         for row in reader:
             place = Place(f"{path}: line {reader.line_num}")
             if None in row:
-                place.fail("more cells than columns; put text that holds a comma in double quotes")
+                place.fail(
+                    f"more cells than columns; put text that holds {delimiter!r} in double quotes"
+                )
             rows.append((place, {name.strip(): cell for name, cell in row.items() if cell}))
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num}: not valid CSV: {error}") from None

@@ -18,8 +18,9 @@ from persona_agent.agent.clarify import Doubts, Question, ask_user
 from persona_agent.agent.context import Context, ContextBuilder
 from persona_agent.agent.inputs import checked_query, explain, valid_user
 from persona_agent.agent.memory_calls import MemoryCalls
-from persona_agent.agent.persona_calls import PersonaCalls, no_persona
+from persona_agent.agent.persona_calls import PersonaCalls
 from persona_agent.agent.recording_calls import RecordingCalls
+from persona_agent.agent.served import Served
 from persona_agent.agent.simulate import Simulator
 from persona_agent.agent.sync import LoopThread, blocking, blocking_iterator
 from persona_agent.agent.traces import forget_traces
@@ -74,6 +75,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, RecordingCalls):
         self.model = model
         self.settings = settings
         self._background = LoopThread()
+        self._served = Served(memory)
         self._contexts = ContextBuilder(
             memory.episodes, memory.embedder, persona_tokens=settings.persona_tokens
         )
@@ -200,8 +202,7 @@ class PersonaAgent(PersonaCalls, MemoryCalls, RecordingCalls):
         self._chat.add_tool(tool, run)
 
     def _context(self, user: str, query: Query) -> Context:
-        persona = self.memory.personas.latest(user) or no_persona(user)
-        return self._contexts.build(persona, query)
+        return self._contexts.build(self._served.persona(user), query)
 
     # --- life cycle ---------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from persona_agent.optimizer.journal import journal_path, mark_booked, unbooked
 from persona_agent.optimizer.optimizer import spent
 from persona_agent.prompts import DISTIL_FACTS
 from persona_agent.protocols import LanguageModel
-from persona_agent.schema import Episode, Revision, Usage
+from persona_agent.schema import Episode, Fact, Revision, Usage
 from persona_agent.schema.base import Record
 from persona_agent.settings import Settings
 
@@ -137,8 +137,8 @@ class LearningCalls:
                 self._optimizer.journaled(user),
                 DISTIL_FACTS,
             )
-        facts = await asyncio.to_thread(self.memory.facts.profile, user)
-        if not history and not any(fact.stated for fact in facts):
+        facts = await asyncio.to_thread(self._facts, user)
+        if not history and not any(fact.stated for fact in facts if fact.current):
             raise NotFoundError(
                 f"user {user!r} has no interaction with a known outcome, and stated nothing in "
                 "a chat: record some first"
@@ -148,6 +148,11 @@ class LearningCalls:
                 return await self._optimizer.optimize(user, history, facts=facts)
             except NotFoundError as error:
                 raise ConflictError(f"{error}: it was deleted meanwhile; run it again") from error
+
+    def _facts(self, user: str) -> list[Fact]:
+        """Return the facts that stand for a user, and those that were replaced, oldest first."""
+        facts = self.memory.facts
+        return sorted([*facts.profile(user), *facts.replaced(user)], key=lambda one: one.valid_from)
 
     async def optimize_all(
         self, users: Sequence[str] | None = None, *, at_once: int = USERS_AT_ONCE

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from persona_agent.agent.inputs import explain, valid_user
 from persona_agent.agent.secrets import without_secrets
+from persona_agent.agent.served import Served, no_persona
 from persona_agent.agent.sync import LoopThread, blocking
 from persona_agent.errors import InputError, NotFoundError
 from persona_agent.memory import Memory
@@ -24,10 +25,19 @@ class PersonaCalls:
     memory: Memory
     settings: Settings
     _background: LoopThread
+    _served: Served
 
     async def persona(self, user: str) -> Persona:
-        """Return the persona in use. Raises NotFoundError for a user without one."""
-        found = await asyncio.to_thread(self.memory.personas.latest, valid_user(user))
+        """Return the persona in use, with what the user stated since it was made.
+
+        Raises NotFoundError for a user without one.
+        """
+
+        def read() -> Persona | None:
+            found = self.memory.personas.latest(valid_user(user))
+            return None if found is None else self._served.by_now(found)
+
+        found = await asyncio.to_thread(read)
         if found is None:
             raise NotFoundError(f"user {user!r} has no persona yet: run optimize first")
         return found
@@ -126,7 +136,9 @@ class PersonaCalls:
         valid_user(user)
         try:
             return await asyncio.to_thread(
-                self._write, user, lambda latest: change(latest or no_persona(user))
+                self._write,
+                user,
+                lambda latest: change(self._served.by_now(latest or no_persona(user))),
             )
         except ValidationError as error:
             raise InputError(explain(error)) from None
@@ -151,11 +163,6 @@ class PersonaCalls:
     correct_claim_sync = blocking(correct_claim)
     pin_claim_sync = blocking(pin_claim)
     delete_claim_sync = blocking(delete_claim)
-
-
-def no_persona(user: str) -> Persona:
-    """Return what a user without a persona is served by: the default policy, no claims."""
-    return Persona(user_id=user, version="", cause="no persona yet")
 
 
 def _again(target: Persona, latest: Persona | None) -> Persona:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.batches import WORKERS, Batches
+from persona_agent.agent.chat.memories import nearest
 from persona_agent.agent.chat.prompt import memory_line
 from persona_agent.agent.chat.turn import TASK
 from persona_agent.agent.context import ContextBuilder
@@ -24,8 +25,8 @@ from persona_agent.agent.facade import PersonaAgent
 from persona_agent.agent.inputs import valid_user
 from persona_agent.agent.last_made import LastMade
 from persona_agent.agent.lately import Lately
-from persona_agent.agent.persona_calls import no_persona
 from persona_agent.agent.recorder import Recorder
+from persona_agent.agent.served import Served
 from persona_agent.llm.wire import content_text
 from persona_agent.persona.render import claims_shown
 from persona_agent.prompts import PromptInputs, TypedPrompt
@@ -112,6 +113,7 @@ class Proxy:
             persona_tokens=agent.settings.persona_tokens,
         )
         self._claims_shown: LastMade[tuple[str, str], tuple[str, ...]] = LastMade()
+        self._served = Served(agent.memory)
         self._lately = Lately(agent.memory)
         self._recorder = Recorder(agent)
         # Of its own, so that turn after turn meets the same thread with what it needs at hand.
@@ -190,7 +192,7 @@ class Proxy:
             return error
 
     def _prepared(self, asked: _Asked, vector: Vector | None) -> ProxyTurn:
-        persona = self._memory.personas.latest(asked.user) or no_persona(asked.user)
+        persona = self._served.persona(asked.user)
         query = Query(text=asked.text or NOTHING, task=TASK)
         recalled: tuple[Recalled, ...] = ()
         if vector is not None:
@@ -241,9 +243,8 @@ class Proxy:
         said = {_text(message) for message in users[:-1]}
         found: dict[str, Recalled] = {}
         if most := policy.recalled:
-            wider = self._memory.episodes.recall(
-                persona.user_id, vector, limit=most + min(len(said), most), blend=policy.blend
-            )
+            limit = most + min(len(said), most)
+            wider = nearest(self._memory, persona, vector, limit=limit)
             first = [*answered[: (most + 1) // 2], *wider]
             kept = {one.episode.id: one for one in first if one.episode.query.text not in said}
             found = dict(list(kept.items())[:most])

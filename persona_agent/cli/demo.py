@@ -159,13 +159,12 @@ async def _show_change(agent: PersonaAgent, result: DemoResult, output: Output) 
 def _costs(result: DemoResult) -> Table:
     from rich.table import Table
 
-    table = Table("cost of", "calls", "prompt tokens", "completion tokens", "seconds", box=None)
+    table = Table("cost of", "calls", "prompt tokens", "completion tokens", box=None)
     for purpose, used in result.usage.items():
         table.add_row(
             purpose,
             f"{used.calls:,}",
             f"{used.prompt_tokens:,}",
             f"{used.completion_tokens:,}",
-            f"{used.seconds:.1f}",
         )
     return table

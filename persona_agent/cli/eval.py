@@ -23,9 +23,10 @@ def add_parser(commands: Subparsers) -> None:
     lamp = actions.add_parser(
         "lamp",
         parents=[common],
-        help="run the arms on user-grouped or official LaMP files",
-        description="Run the arms on user-grouped or official LaMP files. Memory holds only what "
-        "is strictly before each query.",
+        help="run the arms on interactions of your own, or on files in the shape of LaMP",
+        description="Run the arms on a file that 'import' reads, whose latest fifth of each user "
+        "are the queries, or on user-grouped or official LaMP files. Memory holds only what is "
+        "strictly before each query.",
     )
     lamp.add_argument("--data", metavar="FILE", type=Path, required=True)
     lamp.add_argument("--task", metavar="NAME", default="auto", help="default: told from the data")

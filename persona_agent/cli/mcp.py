@@ -45,6 +45,8 @@ def run(arguments: Namespace) -> int:
     """Serve until the host ends it."""
     import asyncio
     import logging
+    import signal
+    import sys
 
     from persona_agent.cli.output import Output
     from persona_agent.cli.session import open_agent
@@ -57,6 +59,11 @@ def run(arguments: Namespace) -> int:
         if arguments.http:
             _serve_http(server, arguments, output)
         else:
+            if sys.stdin.isatty():
+                output.note("waiting for an MCP host on standard input; Ctrl-C ends this")
+            # A thread that waits for input cannot be cancelled, so an interrupt ends the process
+            # as a host's SIGTERM does. What was answered is stored.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             asyncio.run(serve_stdio(server))
     return 0
 

@@ -11,6 +11,7 @@ def check_files(arguments: Namespace) -> int:
     from persona_agent.agent.chat.thread_repair import check_threads
     from persona_agent.cli.output import Output
     from persona_agent.memory.rebuild import check
+    from persona_agent.persona.plural import counted
 
     output = Output(arguments)
     folder = _folder(arguments)
@@ -22,10 +23,11 @@ def check_files(arguments: Namespace) -> int:
         output.data({"files": files, "sound": not damaged})
         return 1 if damaged else 0
     for file in files:
-        counts = ", ".join(f"{count} {kind}" for kind, count in file.readable.items()) or "nothing"
+        readable = file.readable.items()
+        counts = ", ".join(counted(count, kind.removesuffix("s"), kind) for kind, count in readable)
         state = f"damaged ({file.problem}); readable" if file.problem else "sound"
         note = f" ({file.note})" if file.note else ""
-        output.show(f"{file.file}: {state}: {counts}{note}")
+        output.show(f"{file.file}: {state}: {counts or 'nothing'}{note}")
     if damaged:
         output.show("Rebuild the files from what is readable: persona-agent memory rebuild")
     return 1 if damaged else 0

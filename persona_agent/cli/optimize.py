@@ -113,8 +113,8 @@ def _show(agent: PersonaAgent, revision: Revision, output: Output) -> None:
         output.show(left_out)
     used = revision.usage
     output.show(
-        f"{counted(used.calls, 'call')}, {used.prompt_tokens} + {used.completion_tokens} tokens, "
-        f"{used.cost_usd:.4f} USD, {used.seconds:.1f} s ({revision.model})"
+        f"{counted(used.calls, 'call')}, {used.prompt_tokens:,} + {used.completion_tokens:,} "
+        f"tokens, {used.cost_usd:.4f} USD ({revision.model})"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from persona_agent.cli.options import Subparsers, common_options
@@ -122,15 +123,14 @@ def _show_claims(agent: PersonaAgent, trace: Trace, output: Output) -> None:
 
     title = f"Claims in view (persona {trace.persona_version or 'none'})"
     output.show(Text(title, style="bold"))
-    try:
+    # What the user stated since that version was made is shown as a claim with the fact's id.
+    said = {fact.id: fact.stated for fact in agent.memory.facts.history(trace.user_id)}
+    with suppress(NotFoundError):
         persona = agent.memory.personas.get(trace.user_id, trace.persona_version)
-    except NotFoundError:
-        output.show("  none")
-        return
+        said |= {claim.id: claim.statement for claim in persona.claims}
     for claim_id in trace.claims:
-        claim = persona.claim(claim_id)
-        if claim is not None:
-            output.show(f"  {one_line(claim.statement, 200)}")
+        if claim_id in said:
+            output.show(f"  {one_line(said[claim_id], 200)}")
     if not trace.claims:
         output.show("  none")
 

@@ -8,6 +8,7 @@ the budget, so their number is bounded by :data:`MOST_FIXED`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from persona_agent.errors import InputError, NotFoundError
 from persona_agent.persona.admission import require_admitted
@@ -25,7 +26,8 @@ def state_claim(persona: Persona, text: str, *, section: Section, scope: str = "
             many of the user's as may be.
     """
     require_admitted(scope, text)
-    stated = _told(Claim(section=section, text=text, scope=scope, origin="user"))
+    said = Claim(section=section, text=text, scope=scope, origin="user", stated_at=_now())
+    stated = _told(said)
     version = _version(persona, [*persona.claims, stated], f"stated claim {stated.id}")
     return _bounded(persona, version)
 
@@ -45,7 +47,7 @@ def correct_claim(
     require_admitted(scope or "", text)
     old = _claim(persona, claim_id)
     change = {"text": text, "scope": old.scope if scope is None else scope}
-    fresh = {"origin": "user", "helpful": 0, "harmful": 0, "since": None}
+    fresh = {"origin": "user", "helpful": 0, "harmful": 0, "since": None, "stated_at": _now()}
     mended = _told(Claim.model_validate(old.model_dump() | change | fresh))
     return _replaced(persona, mended, f"corrected claim {claim_id}")
 
@@ -68,6 +70,10 @@ def delete_claim(persona: Persona, claim_id: str) -> Persona:
     unwanted = tuple(dict.fromkeys([*persona.unwanted, gone.statement]))
     version = _version(persona, rest, f"deleted claim {claim_id}")
     return version.model_copy(update={"unwanted": unwanted})
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _told(claim: Claim) -> Claim:

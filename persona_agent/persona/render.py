@@ -106,7 +106,7 @@ def _line_below(claim: Claim) -> str:
 
 def _seen(claim: Claim) -> str:
     if claim.origin == "user":
-        day = f", {claim.since.date().isoformat()}" if claim.since else ""
+        day = f", {claim.said_at.date().isoformat()}" if claim.said_at else ""
         return f" (user's own words{day})"
     otherwise = f", otherwise {len(claim.contrary)}x" if claim.contrary else ""
     otherwise += ", all later" if claim.contrary and claim.turned else ""

@@ -124,8 +124,8 @@ def _claims(
 ) -> str:
     """Return one line for each claim, or for those of some numbers, which count from 1.
 
-    A line names those of the cases, which are shown as E1, E2, …, that its claim rests on, and
-    tells whether the case that all is about is one of them.
+    A line names the latest of the cases, which are shown as E1, E2, …, that its claim rests on, and
+    how many more there are, and tells whether the case that all is about is one of them.
     """
     chosen = range(1, len(claims) + 1) if numbers is None else numbers
     places = {case.episode_id: place for place, case in enumerate(cases, 1)}
@@ -142,7 +142,9 @@ def _claim(claim: Claim, places: Mapping[str, int], this: str) -> str:
         otherwise += ", all later" if claim.contrary and claim.turned else ""
         parts.append(f"seen {len(claim.evidence)}x{own}{otherwise}")
     if shown := sorted(places[name] for name in claim.evidence if name in places):
-        parts.append(f"rests on {', '.join(f'E{place}' for place in shown[-MOST_SOURCES:])}")
+        named = ", ".join(f"E{place}" for place in shown[-MOST_SOURCES:])
+        more = len(claim.evidence) - len(shown[-MOST_SOURCES:])
+        parts.append(f"rests on {named}{f' and {more} more' if more else ''}")
     if claim.helpful or claim.harmful:
         parts.append(f"helped {claim.helpful}, harmed {claim.harmful}")
     if claim.protected:

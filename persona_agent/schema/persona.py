@@ -30,7 +30,8 @@ class Claim(Record):
     on; only a claim that the user stated (``origin="user"``) may have none. ``contrary`` names
     those in its scope that ended otherwise, as far as they are known; ``turned`` tells that all of
     these are later than all that it rests on. ``helpful`` and ``harmful`` count simulated or real
-    uses that it made better or worse.
+    uses that it made better or worse. ``since`` is the moment from which on it could be known,
+    ``stated_at`` that at which its user stated or corrected it by hand.
     """
 
     id: str = Field(default_factory=new_id)
@@ -45,6 +46,7 @@ class Claim(Record):
     origin: Literal["learned", "user"] = "learned"
     pinned: bool = False
     since: AwareDatetime | None = None
+    stated_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -56,6 +58,11 @@ class Claim(Record):
     def protected(self) -> bool:
         """Whether only the user may change it."""
         return self.pinned or self.origin == "user"
+
+    @property
+    def said_at(self) -> datetime | None:
+        """When its user said it, by hand or in a chat; None for one that was learned."""
+        return (self.stated_at or self.since) if self.origin == "user" else None
 
     @property
     def statement(self) -> str:

@@ -45,6 +45,21 @@ def test_a_stated_claim_is_shown_before_anything_was_learned(agent: PersonaAgent
     assert agent.decide_sync("ana", "Supper?", ["salad", "roast"]).persona_version
 
 
+def test_a_claim_by_hand_bears_its_day_and_outlives_an_optimization(agent: PersonaAgent) -> None:
+    day = datetime.now(UTC).date().isoformat()
+    (claim,) = agent.state_claim_sync("ana", "eats no meat").claims
+    assert f"eats no meat (user's own words, {day})" in agent.persona_text_sync("ana")
+    old = claim.model_copy(update={"stated_at": START})
+    version = agent.persona_sync("ana")
+    before = version.model_copy(update={"version": "old", "claims": (old,)})
+    agent.memory.personas.put(before, expected=version.version)
+    assert "(user's own words, 2026-01-01)" in agent.persona_text_sync("ana")
+    agent.correct_claim_sync("ana", claim.id, "eats fish")
+    suppers(agent, "ana")
+    agent.optimize_sync("ana")
+    assert f"eats fish (user's own words, {day})" in agent.persona_text_sync("ana")
+
+
 def test_stating_before_learning_does_not_keep_from_learning(agent: PersonaAgent) -> None:
     suppers(agent, "ana")
     agent.state_claim_sync("ana", "eats no meat")

@@ -52,6 +52,12 @@ HEADING = "user,query,outcome,options,at,task,id\n"
         (HEADING + "ada,Tea or coffee?,tea,tea|coffee,2026-01-02 03:04:05,drinks,e1\n", "a.csv"),
         (HEADING + 'ada,Tea or coffee?,tea,"[""tea"", ""coffee""]",1767323045,drinks,e1', "a.csv"),
         (
+            (HEADING + "ada,Tea or coffee?,tea,tea|coffee,2026-01-02,drinks,e1\n")
+            .replace(",", ";")
+            .replace("2026-01-02", "2026-01-02 03:04:05"),
+            "a.csv",
+        ),
+        (
             HEADING.replace(",", "\t")
             + "ada\tTea or coffee?\ttea\ttea|coffee\t1767323045\tdrinks\te1",
             "a.tsv",

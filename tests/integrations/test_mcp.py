@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,6 +133,36 @@ async def test_every_tool_over_stdio(tmp_path: Path) -> None:
     )
     async with Client(server) as client:
         await use_every_tool(client)
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_it_while_it_waits_for_input(tmp_path: Path) -> None:
+    asked = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    with subprocess.Popen(
+        [*COMMAND, "--user", "zoe"],
+        env=environment(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            assert "persona-agent" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == -signal.SIGINT
+        finally:
+            process.kill()
 
 
 @contextmanager

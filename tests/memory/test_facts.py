@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +37,44 @@ def facts(tmp_path: Path) -> Iterator[FactStore]:
 def fact(text: str, *sources: str, user: str = "ann", day: int = 0) -> Fact:
     at = START + timedelta(days=day)
     return Fact(user_id=user, text=text, sources=sources or ("e1",), valid_from=at)
+
+
+def test_a_stamp_tells_whether_facts_changed(facts: FactStore, tmp_path: Path) -> None:
+    seen: list[int | None] = [facts.stamp("ann")]
+    first, second = fact("likes tea"), fact("likes milk", "e2")
+
+    def note() -> None:
+        seen.append(facts.stamp("ann"))
+
+    facts.add([first, fact("has a dog", user="bob")])
+    note()
+    facts.learn("ann", [Learned(second, (first.id,))], [])
+    note()
+    facts.drop_sources("ann", ["e1"])
+    note()
+    facts.forget("ann")
+    assert seen[0] is facts.stamp("ann") is None
+    assert None not in seen[1:] and len(set(seen)) == len(seen)
+    facts.mark_distilled("ann", [make_episode()])
+    facts.add([first])
+    kept = facts.stamp("ann")
+    assert kept not in seen
+    facts.add([first])  # known already
+    facts.add([fact("has a cat", user="bob")])
+    facts.drop_sources("ann", ["e7"])
+    assert facts.stamp("ann") == kept
+
+
+def test_facts_of_an_older_file_have_a_stamp(facts: FactStore, tmp_path: Path) -> None:
+    facts.add([fact("likes tea")])
+    facts.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "memory.db")) as old:
+        old.execute("DROP TABLE fact_stamps")
+        old.execute("PRAGMA user_version=1")
+        old.commit()
+    with contextlib.closing(FactStore(tmp_path / "memory.db")) as again:
+        assert again.stamp("ann") is not None and again.stamp("bob") is None
+        assert [one.text for one in again.current("ann")] == ["likes tea"]
 
 
 def test_facts_are_listed_by_time_and_source(facts: FactStore) -> None:
@@ -216,6 +256,7 @@ async def test_a_contradicted_fact_is_superseded(facts: FactStore) -> None:
     (new,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
     assert facts.current("ann") == [new]
     assert [one.superseded_by for one in facts.history("ann")] == [new.id, None]
+    assert facts.replaced("ann") == facts.history("ann")[:1]
     assert facts.history("ann")[0].superseded_at == START + timedelta(days=9)
     assert old.current
 

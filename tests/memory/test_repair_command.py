@@ -34,7 +34,7 @@ def test_every_damaged_file_is_told_and_made_anew(
         "memory.db: sound: nothing",
         "personas.db: sound: nothing",
         "chroma: sound: 2 episodes",
-        "threads.db: sound: 1 threads",
+        "threads.db: sound: 1 thread",
     ]
     for name in ("threads.db", "chroma/chroma.sqlite3"):
         with (tmp_path / name).open("r+b") as file:

@@ -181,3 +181,42 @@ def test_a_new_wording_with_cases_of_its_own_inherits_none(
     )
     (claim,) = apply_edits(Persona(user_id="ann", claims=(OLD,)), [edit], cause="test").claims
     assert (claim.evidence, claim.contrary) == (evidence, contrary)
+
+
+# --- facts as they stood ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "judged", "known"),
+    [
+        (9, True, ["Collects tickets.", "The user said: I like trains."]),
+        (9, False, ["Collects stamps.", "The user said: I hate trains."]),
+        (5, True, ["Collects stamps.", "The user said: I hate trains."]),
+        (5, False, ["Collects stamps.", "The user said: I hate trains."]),
+    ],
+)
+async def test_a_draft_knows_what_held_at_the_end_of_its_history(
+    day: int, judged: bool, known: list[str]
+) -> None:
+    """The history ends on day 5. What nothing judges any more goes by what holds now."""
+    at = START + timedelta(days=day)
+    texts = [("Collects tickets.", "Collects stamps.")]
+    texts.append(("The user said: I like trains.", "The user said: I hate trains."))
+    old = [
+        fact(f"old{n}", "e0").model_copy(update={"text": one}) for n, (one, _) in enumerate(texts)
+    ]
+    new = [
+        fact(f"new{n}", "e1").model_copy(update={"text": one, "valid_from": at})
+        for n, (_, one) in enumerate(texts)
+    ]
+    gone = [
+        one.model_copy(update={"superseded_by": by.id, "superseded_at": at})
+        for one, by in zip(old, new, strict=True)
+    ]
+    model = ScriptedModel({"draft_persona": {"claims": []}})
+    persona, config = Persona(user_id="ann"), OptimizerConfig()
+    made = await draft_upon(persona, HISTORY, [*gone, *new], model, config, judged=judged)
+    ((_, inputs),) = model.requests
+    assert isinstance(inputs, DraftInputs)
+    assert [one.text for one in inputs.facts] == known
+    assert [one.text for one in made.claims] == [known[1].removeprefix("The user said: ")]

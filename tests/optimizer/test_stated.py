@@ -11,11 +11,15 @@ import pytest
 
 from persona_agent import PersonaAgent
 from persona_agent.errors import NotFoundError
+from persona_agent.memory import open_memory
+from persona_agent.memory.facts import Learned
 from persona_agent.optimizer import OptimizerConfig
 from persona_agent.optimizer.draft import draft_persona, stated_claims, with_stated
 from persona_agent.persona import render
 from persona_agent.persona.curation import correct_claim, delete_claim, pin_claim
+from persona_agent.prompts import DraftInputs
 from persona_agent.schema import ContextPolicy, Episode, Fact, Persona, Query
+from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,3 +113,27 @@ def test_what_is_said_in_a_chat_governs_a_later_decision(tmp_path: Path) -> None
         after = agent.decide_sync("ann", "A concert of loud jazz?", options)
         assert texts(agent.persona_sync("ann")) == ["I hate loud jazz."]
     assert (before.answer, after.answer) == (options[0], options[1])
+
+
+def test_a_draft_is_judged_with_what_was_known_and_served_with_what_holds(tmp_path: Path) -> None:
+    """A statement that was taken back after all that was decided: the draft knows the first one."""
+    answers: dict[str, Any] = {
+        "distil_facts": {"facts": []},
+        "draft_persona": {"claims": []},
+        "decide": {"choice": 2, "confidence": 0.5},
+        "critique": {"critique": "?"},
+        "propose_edits": {"edits": []},
+    }
+    settings = Settings(data_dir=tmp_path, embedder="hash")
+    model = ScriptedModel(answers)
+    old = fact("I like tea.")
+    new = fact("I hate tea.").model_copy(update={"valid_from": AT + timedelta(days=99)})
+    with PersonaAgent(open_memory(settings), model, settings) as agent:
+        agent.record_episodes_sync(history(20))
+        agent.memory.facts.add([old])
+        agent.memory.facts.learn("ann", [Learned(new, (old.id,))], [])
+        agent.optimize_sync("ann")
+        assert texts(agent.history_sync("ann")[-1]) == ["I hate tea."]
+    first = next(asked for name, asked in model.requests if name == "draft_persona")
+    assert isinstance(first, DraftInputs)
+    assert [one.stated for one in first.facts] == ["I like tea."]

@@ -253,7 +253,7 @@ async def test_what_held_before_a_change_of_taste_is_not_given_up(since: str, pa
 
     def verdicts(inputs: VerifyInputs) -> dict[str, object]:
         place = {one.episode_id: f"E{n}" for n, one in enumerate(inputs.cases, 1)}
-        old = [place[f"t{n}"] for n in range(3)]
+        old = [place[f"t{n}"] for n in range(3) if f"t{n}" in place]
         told = [{"claim": "C1", "supports": [place["b2"]]}, {"claim": "C2", "supports": old}]
         return {"verdicts": told}
 
@@ -263,6 +263,41 @@ async def test_what_held_before_a_change_of_taste_is_not_given_up(since: str, pa
     model = ScriptedModel({"verify_claims": verdicts})
     kept, *dropped = await supported([edit], trips(), 12, model, claims=[WIDE])
     assert (len(kept), sum(map(len, dropped))) == (int(passes), int(not passes))
+
+
+def test_a_change_is_checked_on_cases_from_its_day_on() -> None:
+    """Beside another claim, too, it chooses among those that can tell something of it."""
+    asked = [case(f"{n}", f"a drink at work {n}", "drink", n) for n in range(20)]
+    asked += [case(f"late{n}", f"a drink at home {n}", "drink", 20 + n) for n in range(12)]
+    change = add("since 2026-01-21 takes tea at work", "x")
+    assert {one.id[:4] for one in cases_for([change], asked, 8)} == {"late"}
+    beside = [change, add("takes tea at work", "x")]
+    # Of the six that are about a statement each has three, and the latest two can tell of both.
+    assert [one.id[:4] for one in cases_for(beside, asked, 8)].count("late") == 5
+    wide = WIDE.model_copy(update={"evidence": tuple(f"{n}" for n in range(6))})
+    narrower = narrowed("late0").model_copy(update={"text": "since 2026-01-21 takes tea"})
+    found = cases_for([narrower, add("likes milk", "x")], asked, 4, claims=[wide])
+    assert not {one.id for one in found}.intersection(wide.evidence)
+
+
+@pytest.mark.parametrize(
+    ("supports", "passes"), [([], False), (["e2"], False), (["e6"], True), (["e2", "e6"], True)]
+)
+async def test_silence_is_no_support_for_a_change_of_taste(
+    supports: list[str], passes: bool
+) -> None:
+    """Nor are cases from before its day, whatever a model says of them."""
+    episodes = drinks(*["coffee"] * 3, *["tea"] * 5)
+    edit = add("since 2026-01-04 takes tea", "e3", "e4", "e5")
+    both = [edit, add("takes coffee", "e0", "e1")]
+
+    def verdicts(inputs: VerifyInputs) -> dict[str, object]:
+        place = {one.episode_id: f"E{n}" for n, one in enumerate(inputs.cases, 1)}
+        assert place.keys() >= {"e2", "e6", "e7"}
+        return {"verdicts": [{"claim": "C1", "supports": [place[id_] for id_ in supports]}]}
+
+    found = await supported(both, episodes, 12, ScriptedModel({"verify_claims": verdicts}))
+    assert [one.text for one in found.supported] == [edit.text] * passes
 
 
 async def test_cases_against_what_passes_are_kept_with_it() -> None:

@@ -70,9 +70,9 @@ def test_who_edits_a_claim_is_told_which_of_the_cases_shown_it_rests_on() -> Non
         history=tuple(cases[3:]),
     )
     assert inputs.sections()["claims"].splitlines() == [
-        "[C1] (style; seen 3x; rests on E1, E2) a text",
+        "[C1] (style; seen 3x; rests on E1, E2 and 1 more) a text",
         "[C2] (style; seen 1x) b text",
-        "[C3] (style; seen 9x; rests on E4, E5, E6, E7, E8, E9) c text",
+        "[C3] (style; seen 9x; rests on E4, E5, E6, E7, E8, E9 and 3 more) c text",
     ]
 
 

@@ -15,6 +15,7 @@ from persona_agent.agent.chat.repairs import Repairs
 from persona_agent.agent.chat.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
 from persona_agent.agent.chat.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
 from persona_agent.agent.chat.turn import Steps, Turn
+from persona_agent.agent.served import no_persona
 from persona_agent.agent.traces import TRACES_FILE, RecalledTrace, Trace, TraceStore
 from persona_agent.errors import (
     ConflictError,
@@ -26,7 +27,7 @@ from persona_agent.errors import (
 from persona_agent.llm import AccountedModel, create_model
 from persona_agent.persona.render import claims_shown
 from persona_agent.protocols import LanguageModel, Tool
-from persona_agent.schema import Persona, Recalled, Usage, UserId
+from persona_agent.schema import Recalled, Usage, UserId
 from persona_agent.schema.base import Record
 from persona_agent.schema.episode import Text
 from persona_agent.settings import Settings
@@ -258,7 +259,7 @@ def _turn(user: str, text: str, thread: str, *, streaming: bool) -> Turn:
         user=message.user,
         thread=message.thread,
         text=message.text,
-        persona=Persona(user_id=message.user, cause="no persona yet"),
+        persona=no_persona(message.user),
         streaming=streaming,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.lately import lately_stated
-from persona_agent.schema import ContextPolicy, Persona, Recalled
+from persona_agent.schema import ContextPolicy, Episode, Persona, Recalled
 
 if TYPE_CHECKING:
     from persona_agent.memory import Memory
@@ -56,12 +56,28 @@ def _with_other_tasks(
     policy = persona.policy
     if not policy.recalled:
         return ()
-    wider = memory.episodes.recall(
-        persona.user_id,
-        vector,
-        limit=policy.recalled + len(present),
-        blend=policy.blend,
-    )
+    wider = nearest(memory, persona, vector, limit=policy.recalled + len(present))
     first = [*answered[: (policy.recalled + 1) // 2], *wider]
     found = {one.episode.id: one for one in first if one.episode.id not in present}
     return tuple(found.values())[: policy.recalled]
+
+
+def nearest(
+    memory: Memory, persona: Persona, vector: npt.NDArray[np.float32], *, limit: int
+) -> list[Recalled]:
+    """Return the nearest memories of every task; an episode may come twice. Blocking.
+
+    A decision that nobody settled holds no word of the user's: cases that were settled take its
+    place.
+    """
+    user, blend = persona.user_id, persona.policy.blend
+    found = memory.episodes.recall(user, vector, limit=limit, blend=blend)
+    telling = [one for one in found if _tells(one.episode)]
+    if len(telling) < len(found):
+        telling += memory.episodes.recall(user, vector, limit=limit, blend=blend, with_outcome=True)
+    return telling
+
+
+def _tells(episode: Episode) -> bool:
+    settled = episode.outcome is not None or episode.feedback is not None
+    return settled or not episode.query.options

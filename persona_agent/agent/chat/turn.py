@@ -31,6 +31,7 @@ from persona_agent.agent.chat.repairs import Grounds, Repairs
 from persona_agent.agent.chat.tools import Toolbox
 from persona_agent.agent.context import ContextBuilder
 from persona_agent.agent.secrets import clean, without_secrets
+from persona_agent.agent.served import Served
 from persona_agent.errors import (
     ModelAnswerError,
     ModelCannotError,
@@ -143,6 +144,7 @@ class Steps:
         self._tools = tools
         self.repairs = repairs
         self._keep_secrets = keep_secrets
+        self._served = Served(memory)
         self._contexts = ContextBuilder(
             memory.episodes, memory.embedder, persona_tokens=persona_tokens
         )
@@ -151,7 +153,7 @@ class Steps:
         """Find out who asks: the persona in use, and what the message means as a vector."""
 
         def read() -> Turn:
-            persona = self._memory.personas.latest(turn.user) or turn.persona
+            persona = self._served.persona(turn.user)
             vector = self._memory.embedder.embed([turn.text])[0]
             return replace(turn, persona=persona, vector=vector)
 

@@ -14,11 +14,15 @@ MOST_ITEMS = 3
 
 
 def reply(messages: Sequence[ChatMessage], about: str) -> str:
-    """Return the known items that share most words with the last message, and a disclaimer."""
-    asked = next((m.content for m in reversed(messages) if m.role == "user"), "")
+    """Return the known items that share most words with the last message, and a disclaimer.
+
+    Known is also what the user said before in this conversation, other than questions.
+    """
+    *earlier, asked = [m.content for m in messages if m.role == "user"] or [""]
     wanted = words(asked)
     system = [_without_rules(m.content) for m in messages if m.role in ("system", "tool")]
-    items = list(dict.fromkeys(_ITEM.findall("\n".join(system))))
+    said = [" ".join(text.split()) for text in earlier if not text.rstrip().endswith("?")]
+    items = list(dict.fromkeys([*_ITEM.findall("\n".join(system)), *said]))
     ranked = sorted(items, key=lambda item: -len(wanted & words(item)))
     known = [item for item in ranked if wanted & words(item)][:MOST_ITEMS]
     if not known:

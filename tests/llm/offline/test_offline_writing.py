@@ -191,3 +191,15 @@ async def test_the_chat_says_what_is_known_and_what_it_is(model: OfflineModel) -
     *pieces, whole = [piece async for piece in model.stream([system, asked])]
     assert "".join(str(piece) for piece in pieces).strip() == reply.content
     assert whole == reply
+
+
+async def test_the_chat_knows_what_the_user_said_before(model: OfflineModel) -> None:
+    lines = ["I am allergic to peanuts.", "Am I allergic to cats?", "What am I allergic to?"]
+    talk = [
+        ChatMessage(role=role, content=text)
+        for line in lines
+        for role, text in (("user", line), ("assistant", "I see."))
+    ]
+    said = (await model.chat(talk[:-1])).content
+    assert "- I am allergic to peanuts.\n" in said
+    assert "cats" not in said, "a question tells nothing"
