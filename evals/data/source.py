@@ -17,6 +17,9 @@ from persona_agent.errors import InputError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+LINES = frozenset({".jsonl", ".ndjson"})
+"""Names of files that hold a record on each line, even if the first one is broken."""
+
 OTHER_FILES = {
     b"\x1f\x8b": "packed with gzip: unpack it first",
     b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save it as CSV",
@@ -209,7 +212,7 @@ def read_rows(path: Path) -> list[tuple[Place, object]]:
         raise InputError(f"{path}: not usable JSON: nested too deeply") from None
     except json.JSONDecodeError as error:
         lines = text.split("\n")
-        if not _looks_like_lines(lines):
+        if path.suffix.lower() not in LINES and not _looks_like_lines(lines):
             raise InputError(f"{path}: not valid JSON: {error}") from None
         return list(_json_lines(path, lines))
     rows = whole if isinstance(whole, list) else [whole]
@@ -256,6 +259,7 @@ def _json_lines(path: Path, lines: list[str]) -> Iterator[tuple[Place, object]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield Place(f"{path}: line {number}"), json.loads(line)
+                yield Place(f"{path}: line {number}"), json.loads(line.rstrip())
             except json.JSONDecodeError as error:
-                raise InputError(f"{path}: line {number}: not valid JSON: {error}") from None
+                problem = f"not valid JSON: {error.msg} (column {error.colno})"
+                raise InputError(f"{path}: line {number}: {problem}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -192,13 +193,21 @@ class PersonaAgent(PersonaCalls, MemoryCalls, RecordingCalls):
     async def stream(
         self, user: str, text: str, *, thread: str = "default"
     ) -> AsyncIterator[str | ChatTurn]:
-        """Yield pieces of the answer as they come, then the whole turn as the last item."""
-        async for piece in self._chat.stream(user, text, thread=thread):
-            yield piece
+        """Yield pieces of the answer as they come, then the whole turn as the last item.
+
+        Of a turn that is left early (the iterator is closed, its reader cancelled) the message is
+        stored with what of the answer was sent; the thread stays as it was.
+        """
+        async with aclosing(self._chat.stream(user, text, thread=thread)) as pieces:
+            async for piece in pieces:
+                yield piece
         await self.heard(user, text)
 
     def add_tool(self, tool: Tool, run: ToolFunction) -> None:
-        """Offer the host's own tool in chats. Raises InputError for a name that is taken."""
+        """Offer the host's own tool in chats: an async function, or a plain one run in a thread.
+
+        Raises InputError for a name that is taken.
+        """
         self._chat.add_tool(tool, run)
 
     def _context(self, user: str, query: Query) -> Context:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from persona_agent.errors import InputError
 from persona_agent.schema import Query
@@ -38,6 +39,21 @@ def explain(error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_input=False, include_url=False):
         where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
+        message = _plain(problem)
         problems.append(f"{where}: {message}" if where else message)
     return "; ".join(problems)
+
+
+def _plain(problem: ErrorDetails) -> str:
+    """Return what is wrong with one value, in words for people who do not know pydantic."""
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "string_too_short" | "too_short" if limits["min_length"] == 1:
+            return "must not be empty"
+        case "string_too_long":
+            return f"must have at most {limits['max_length']:,} characters"
+        case "string_type":
+            return "must be a text"
+        case "missing":
+            return "is missing"
+    return problem["msg"].removeprefix("Value error, ")

@@ -140,8 +140,9 @@ class LearningCalls:
         facts = await asyncio.to_thread(self._facts, user)
         if not history and not any(fact.stated for fact in facts if fact.current):
             raise NotFoundError(
-                f"user {user!r} has no interaction with a known outcome, and stated nothing in "
-                "a chat: record some first"
+                f"user {user!r} has no interaction with a known outcome, and stated nothing that "
+                "lasts in a message or a comment: record what the user really chose or wrote as "
+                "the outcome (a thumb does not tell it)"
             )
         with self.model.account(user_id=user, purpose="optimize"):
             try:
@@ -198,6 +199,7 @@ class LearningCalls:
         """Return the users of whom something was not learned from yet, those with most first.
 
         That is known outcomes, and what the user said or commented, also without any outcome.
+        Whether such words state something that lasts is found out by optimizing.
         """
 
         def ask() -> list[str]:

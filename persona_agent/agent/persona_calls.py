@@ -30,15 +30,13 @@ class PersonaCalls:
     async def persona(self, user: str) -> Persona:
         """Return the persona in use, with what the user stated since it was made.
 
-        Raises NotFoundError for a user without one.
+        Statements without a persona are returned as what answers: a persona of version "".
+
+        Raises NotFoundError for a user without a persona who stated nothing.
         """
 
-        def read() -> Persona | None:
-            found = self.memory.personas.latest(valid_user(user))
-            return None if found is None else self._served.by_now(found)
-
-        found = await asyncio.to_thread(read)
-        if found is None:
+        found = await asyncio.to_thread(self._served.persona, valid_user(user))
+        if not found.version and not found.claims:
             raise NotFoundError(f"user {user!r} has no persona yet: run optimize first")
         return found
 

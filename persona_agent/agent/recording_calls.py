@@ -125,7 +125,8 @@ class RecordingCalls(LearningCalls):
         """Attach what the user really wanted, a thumb (-1 or 1) or a comment to an episode.
 
         For a decision that came with a question, the outcome or the comment is the reply: it is
-        kept as what the user stated.
+        kept as what the user stated. A thumb judges the response, and is no outcome: optimizing
+        learns from outcomes, and from comments that state something of the user.
 
         Raises:
             InputError: no feedback given, or the outcome is not one of the options.

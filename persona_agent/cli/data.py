@@ -22,7 +22,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--user", metavar="ID", help="whose interactions they are, where a record does not say"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, interrupted="nothing was stored")
 
 
 def run(arguments: Namespace) -> int:
@@ -36,6 +36,8 @@ def run(arguments: Namespace) -> int:
     episodes = read_interactions(arguments.file, user_id=arguments.user)
     progress = output.progress(f"importing {counted(len(episodes), 'interaction')}")
     with open_agent(arguments, output) as agent, progress:
+        # What was handed to the store is stored as a whole, or not at all.
+        arguments.interrupted = "run it again; what is stored already is not stored twice"
         done = agent.import_episodes_sync(episodes)
     users = sorted({episode.user_id for episode in episodes})
     new, late = len(done.new), len(done.told)

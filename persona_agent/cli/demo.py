@@ -45,6 +45,11 @@ def run(arguments: Namespace) -> int:
     if arguments.data_dir is None:
         arguments.data_dir = DEMO_DIR
     settings = load_settings(arguments).with_default_cache()
+    state = "there already" if settings.data_dir.exists() else "a new folder"
+    output.note(
+        f"what it learns is kept in {settings.data_dir.absolute()} "
+        f"({state}; --data-dir names another one)"
+    )
 
     async def work() -> DemoResult:
         async with PersonaAgent.of(settings) as agent:

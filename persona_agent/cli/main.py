@@ -83,6 +83,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         show_error(str(error))
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
+        from persona_agent.cli.output import show_error
+
+        then = getattr(arguments, "interrupted", "")
+        show_error(f"interrupted: {then}" if then else "interrupted")
         return 130
     except BrokenPipeError:
         # The reader (head, less) has gone; what is still buffered must not fail at exit.

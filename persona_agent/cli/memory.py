@@ -234,7 +234,7 @@ def _stats(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
                 agent.memory, agent.settings.data_dir, lambda *at: advance("counting", *at)
             )
     if output.json:
-        output.data(counts)
+        output.data({name.replace(" ", "_"): count for name, count in counts.items()})
     else:
         output.show(show(counts))
 

@@ -31,7 +31,7 @@ def add_parser(commands: Subparsers) -> None:
         action="store_true",
         help="every user with new outcomes or statements, several at a time",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, interrupted="run it again to go on")
 
 
 def run(arguments: Namespace) -> int:
@@ -69,7 +69,7 @@ def _all(agent: PersonaAgent, output: Output) -> int:
     except KeyboardInterrupt:
         _report(agent, done, failed, output)
         count = len(done) + len(failed)
-        output.note(f"interrupted after {count} of {len(users)} users; run it again to go on")
+        output.note(f"{count} of {len(users)} users are done")
         raise
     if not done and not failed and not output.json:
         output.show("Nobody has outcomes or statements that were not learned from yet.")

@@ -74,8 +74,9 @@ def _show(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
     if output.json:
         output.data(persona)
         return
+    made = f"version {persona.version} of {persona.created_at:%Y-%m-%d %H:%M}"
     output.show(
-        f"{persona.user_id}, version {persona.version} of {persona.created_at:%Y-%m-%d %H:%M}"
+        f"{persona.user_id}, {made if persona.version else 'as stated'}"
         + (f" ({persona.cause})" if persona.cause else "")
     )
     episodes = lookup(agent, persona.user_id, evidence_ids(persona))
@@ -125,6 +126,7 @@ def _history(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
 def _diff(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
     from persona_agent.agent.show import evidence_ids, render_diff
     from persona_agent.cli.session import lookup
+    from persona_agent.errors import NotFoundError
 
     versions = agent.history_sync(arguments.user)
     after = (
@@ -132,6 +134,8 @@ def _diff(agent: PersonaAgent, arguments: Namespace, output: Output) -> None:
         if arguments.after
         else agent.persona_sync(arguments.user)
     )
+    if not after.version:
+        raise NotFoundError("there is no version yet to compare: run persona-agent optimize first")
     before = find_version(versions, arguments.before).version if arguments.before else after.parent
     found = agent.diff_sync(arguments.user, before, after.version)
     if output.json:

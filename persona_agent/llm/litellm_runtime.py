@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import warnings
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -31,6 +32,12 @@ _LATE_TYPES = (
     "ModelResponse",
     "ModelResponseStream",
 )
+_LATE_MODULES = (
+    "litellm.llms.ollama.completion.transformation",
+    "litellm.llms.cohere.chat.transformation",
+)
+"""Imported in the middle of a provider's first call otherwise, with warnings; milliseconds."""
+
 _LOCK = threading.Lock()
 _USERS: WeakSet[object] = WeakSet()
 
@@ -72,6 +79,9 @@ def _import() -> Any:
             # Otherwise built, with warnings, in the middle of the first call or stream.
             if (late := getattr(types, name, None)) is not None:
                 late.model_rebuild(raise_errors=False)
+        for name in _LATE_MODULES:
+            with suppress(ImportError):  # another version may keep it elsewhere
+                importlib.import_module(name)
         return litellm
 
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from persona_agent import __version__
 from persona_agent.agent import PersonaAgent
@@ -62,8 +64,18 @@ def create_app(agent: PersonaAgent, config: ServerConfig | None = None) -> FastA
         app.include_router(module.router, responses=_ERRORS)
     for kind in (ApiError, PersonaAgentError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_error)
+    app.router.default = _nothing_there
     app.add_middleware(Edge, services=services, direct=chat.DIRECT)
     return app
+
+
+async def _nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer for a path that is none of ours."""
+    if scope["type"] == "websocket":
+        await WebSocketClose()(scope, receive, send)
+        return
+    message = "there is nothing at this path: the API is described at /docs"
+    raise ApiError(404, message, code="not_found")
 
 
 _ERROR_SCHEMA = {

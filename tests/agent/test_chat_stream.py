@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from persona_agent.agent import PersonaAgent
 from persona_agent.agent.chat import Chat, ChatTurn
 from persona_agent.errors import ModelAnswerError, ModelCallError, ModelRefusalError
 from persona_agent.llm.answers import Reply
 from persona_agent.llm.wire import chat_reply
-from persona_agent.memory import Memory
+from persona_agent.memory import Memory, open_memory
 from persona_agent.protocols import ChatReply
 from persona_agent.settings import Settings
 from persona_agent.testing import ScriptedModel
@@ -110,7 +112,9 @@ async def test_a_failed_call_is_an_error_and_not_an_answer(
     assert memory.episodes.timeline("ana") == []
 
 
-async def test_closing_a_stream_early_drops_the_turn(memory: Memory, settings: Settings) -> None:
+async def test_a_cancelled_reader_loses_the_answer_but_not_what_was_said(
+    memory: Memory, settings: Settings
+) -> None:
     started = asyncio.Event()
 
     async def answer(messages: Any, tools: Any) -> str:
@@ -127,5 +131,67 @@ async def test_closing_a_stream_early_drops_the_turn(memory: Memory, settings: S
     with pytest.raises(asyncio.CancelledError):
         await first
     await stream.aclose()
-    assert memory.episodes.timeline("ana") == []
+    (kept,) = memory.episodes.timeline("ana")
+    assert (kept.query.text, kept.response) == ("one", None)
     assert (await asyncio.wait_for(chat.turn("ana", "two", thread="t"), 10)).text == "ok"
+
+
+class Slow(ScriptedModel):
+    """A scripted model whose answers never end."""
+
+    async def stream(self, messages: Any, *, tools: Any = ()) -> Any:
+        yield "Three "
+        yield "short "
+        await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("keep_secrets", [True, False])
+async def test_closing_a_stream_early_keeps_the_message_and_what_was_sent(
+    tmp_path: Path, keep_secrets: bool
+) -> None:
+    chosen = Settings(data_dir=tmp_path, embedder="hash", keep_secrets=keep_secrets)
+    said = "I never eat pork, and my key is sk-abcdefghijklmnopqrstuvwx12345678."
+    async with PersonaAgent(open_memory(chosen), Slow(chat="x"), chosen) as agent:
+        stream = agent.stream("ana", said, thread="t")
+        assert [await anext(stream), await anext(stream)] == ["Three ", "short "]
+        await stream.aclose()  # type: ignore[attr-defined]
+        (kept,) = agent.memory.episodes.timeline("ana")
+        assert kept.query.text.startswith("I never eat pork")
+        assert ("sk-abc" in kept.query.text) == keep_secrets
+        assert kept.response == "Three short" and kept.metadata == {"thread": "t"}
+
+
+async def test_closing_a_stream_behind_its_end_changes_nothing(
+    memory: Memory, settings: Settings
+) -> None:
+    chat = Chat(memory, ScriptedModel(chat="Three short words."), settings)
+    stream = chat.stream("ana", "Hm", thread="t")
+    async for piece in stream:
+        if isinstance(piece, ChatTurn):
+            await stream.aclose()
+    (kept,) = memory.episodes.timeline("ana")
+    assert kept.response == "Three short words."
+
+
+async def test_a_reader_who_leaves_before_the_turn_began_leaves_nothing(
+    memory: Memory, settings: Settings
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(messages: Any, tools: Any) -> str:
+        begun.set()
+        await go_on.wait()
+        return "ok"
+
+    chat = Chat(memory, ScriptedModel(chat=answer), settings)
+    first = asyncio.ensure_future(chat.turn("ana", "one", thread="t"))
+    await begun.wait()
+    stream = chat.stream("ana", "two", thread="t")
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go_on.set()
+    await first
+    assert [one.query.text for one in memory.episodes.timeline("ana")] == ["one"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -108,3 +110,39 @@ async def test_tools_can_still_be_declined_into_an_answer(
     model = ScriptedModel(chat=[*[call("lookup_facts", topic="x")] * 5, "then so"])
     turn = await Chat(memory, model, settings).turn("ana", "Hm", thread="t")
     assert turn.text == "then so"
+
+
+async def test_a_plain_function_is_a_tool_and_holds_up_nobody(
+    memory: Memory, settings: Settings
+) -> None:
+    others_run, loop = threading.Event(), asyncio.get_running_loop()
+
+    def weather(request: Any) -> str:
+        loop.call_soon_threadsafe(others_run.set)
+        return f"rain: {others_run.wait(10)}"
+
+    class Clock:
+        async def __call__(self, request: Any) -> str:
+            return "noon"
+
+    model = ScriptedModel(
+        chat=[call("weather"), call("later"), call("clock"), call("broken"), "wet"]
+    )
+    chat = Chat(memory, model, settings)
+
+    async def rain(request: Any) -> str:
+        return "more rain"
+
+    def broken(request: Any) -> str:
+        raise ValueError("no such town")
+
+    runs: dict[str, Any] = {
+        "weather": weather,
+        "later": lambda asked: rain(asked),
+        "clock": Clock(),
+    }
+    for name, run in {**runs, "broken": broken}.items():
+        chat.add_tool(Tool(name=name, description=name, parameters={"type": "object"}), run)
+    assert (await chat.turn("ana", "Umbrella?", thread="t")).text == "wet"
+    results = [sent[-1].content.splitlines()[1] for sent in model.chats[1:]]
+    assert results[:3] == ["rain: True", "more rain", "noon"] and "no such town" in results[3]

@@ -99,3 +99,16 @@ def test_two_answers_to_one_question_are_equal(agent: PersonaAgent) -> None:
     ]
     assert made[0] == made[1] == made[2]
     assert made[0].persona_version == agent.persona_sync("ana").version
+
+
+def test_what_is_empty_is_told_in_plain_words(agent: PersonaAgent) -> None:
+    with pytest.raises(InputError, match=r"^text: must not be empty$"):
+        agent.chat_sync("ana", "")
+    with pytest.raises(InputError, match=r"^user: must not be empty$"):
+        agent.chat_sync("", "hello")
+    with pytest.raises(InputError, match=r"^user: must not be empty$"):
+        agent.persona_sync("")
+    with pytest.raises(InputError, match=r"^user_id: must have at most 256 characters$"):
+        agent.record_sync("a" * 300, "tea?")
+    with pytest.raises(InputError, match=r"^user_id: must be a text$"):
+        agent.record_sync(5, "tea?")  # type: ignore[arg-type]

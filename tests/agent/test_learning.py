@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from persona_agent.agent import PersonaAgent
-from persona_agent.errors import BudgetExceededError
+from persona_agent.errors import BudgetExceededError, NotFoundError
 from persona_agent.memory import open_memory
 from persona_agent.optimizer.watch import Event, watched
 from persona_agent.schema import Revision, Usage
@@ -311,3 +311,12 @@ def test_statements_make_an_optimization_due(agent: PersonaAgent) -> None:
     for claim in agent.persona_sync("dora").claims:
         agent.delete_claim_sync("dora", claim.id)
     assert agent.due_sync("dora") == ""  # what was deleted does not come back
+
+
+def test_a_thumb_and_a_comment_that_states_nothing_are_no_outcome(agent: PersonaAgent) -> None:
+    made = agent.decide_sync("dora", "Lunch?", ["trout", "salad"])
+    agent.feedback_sync(made.episode_id, user="dora", thumb=1, comment="well done")
+    assert agent.unlearned_sync() == ["dora"], "only distilling tells what a comment says"
+    with pytest.raises(NotFoundError, match=r"or a comment: record .*a thumb does not tell"):
+        agent.optimize_sync("dora")
+    assert agent.unlearned_sync() == []

@@ -11,6 +11,7 @@ import pytest
 
 from persona_agent.agent import PersonaAgent
 from persona_agent.agent.proxy import Proxy
+from persona_agent.errors import NotFoundError
 from persona_agent.memory import open_memory
 from persona_agent.memory.facts import Learned
 from persona_agent.prompts import DecideInputs
@@ -148,3 +149,13 @@ async def test_the_endpoint_goes_by_it_too(tmp_path: Path) -> None:
         await proxy.aclose()
         assert FISH in str(turn.messages[0]["content"])
         assert turn.claims == (agent.memory.facts.current("ann")[0].id,)
+
+
+def test_statements_without_a_version_are_the_persona_that_answers(agent: PersonaAgent) -> None:
+    with pytest.raises(NotFoundError):
+        agent.persona_sync("ann")
+    agent.memory.facts.add([fact(FISH)])
+    shown = agent.persona_sync("ann")
+    assert (shown.version, [one.text for one in shown.claims]) == ("", [FISH])
+    assert agent.persona_text_sync("ann") == decided(agent) != ""
+    assert agent.history_sync("ann") == []

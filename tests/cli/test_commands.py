@@ -197,7 +197,7 @@ def test_optimize_all_interrupted_shows_what_is_done(
     result = cli("optimize", "--all")
     assert result.returncode == 130
     assert result.stdout.startswith("ana: taken up, not judged\n")
-    assert "interrupted after 1 of 2 users" in result.stderr
+    assert "1 of 2 users are done" in result.stderr
     assert json.loads(cli("optimize", "--all", "--json").stdout)["errors"] == {}
 
 

@@ -142,7 +142,8 @@ def test_demo_shows_scores_a_change_costs_and_what_to_try(
 ) -> None:
     monkeypatch.setattr(demo, "load_demo_users", few)
     assert main(["demo", "--data-dir", str(tmp_path / "demo")]) == 0
-    out = capsys.readouterr().out
+    out, told = capsys.readouterr()
+    assert f"kept in {tmp_path / 'demo'} (a new folder" in told.replace("\n", "")
     for person in few():
         assert person.name in out
     for part in (

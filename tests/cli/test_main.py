@@ -12,6 +12,7 @@ from persona_agent import __version__
 from persona_agent.agent import PersonaAgent
 from persona_agent.cli import chat
 from persona_agent.cli.main import build_parser, main
+from persona_agent.evals.data import import_file
 
 Cli = Callable[..., CompletedProcess[str]]
 
@@ -131,17 +132,45 @@ def test_a_directory_that_cannot_be_written_ends_with_1(cli: Cli, tmp_path: Path
     assert result.stderr.startswith("persona-agent: ")
 
 
-@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 1)])
-def test_interrupted_and_broken_pipes_end_quietly(
-    raised: BaseException, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_interruption_is_told_with_what_was_done(
+    cli: Cli, agent: PersonaAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stopped(*arguments: object, **more: object) -> object:
+        raise KeyboardInterrupt
+
+    agent.record_sync("ana", "tea?", "yes")
+    rows = tmp_path / "rows.json"
+    rows.write_text('[{"user": "ben", "query": "tea?"}]', encoding="utf-8")
+    monkeypatch.setattr(chat, "run", stopped)
+    monkeypatch.setattr(PersonaAgent, "optimize_sync", stopped)
+    monkeypatch.setattr(PersonaAgent, "import_episodes_sync", stopped)
+    ended = [
+        cli("chat", "--user", "ana"),
+        cli("optimize", "--user", "ana"),
+        cli("import", str(rows)),
+    ]
+    monkeypatch.setattr(import_file, "read_interactions", stopped)
+    ended.append(cli("import", str(rows)))
+    assert [(one.returncode, one.stdout) for one in ended] == [(130, "")] * 4
+    assert [one.stderr for one in ended] == [
+        "persona-agent: interrupted\n",
+        "persona-agent: interrupted: run it again to go on\n",
+        "persona-agent: interrupted: run it again; what is stored already is not stored twice\n",
+        "persona-agent: interrupted: nothing was stored\n",
+    ]
+
+
+def test_a_broken_pipe_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(arguments: object) -> int:
-        raise raised
+        raise BrokenPipeError
 
     with (tmp_path / "out").open("w", encoding="utf-8") as out:
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(chat, "run", run)
-        assert main(["chat", "--user", "ana"]) == status
+        assert main(["chat", "--user", "ana"]) == 1
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

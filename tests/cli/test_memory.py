@@ -131,11 +131,11 @@ def test_a_search_with_a_wrong_option(cli: Cli, folder: Path, wrong: list[str]) 
 
 def test_counts(cli: Cli, folder: Path) -> None:
     of_all = parsed(cli, "memory", "stats")
-    assert (of_all["users"], of_all["episodes"], of_all["users with a persona"]) == (2, 5, 1)
-    assert of_all["bytes on disk"]["memory.db"] > 0
+    assert (of_all["users"], of_all["episodes"], of_all["users_with_a_persona"]) == (2, 5, 1)
+    assert of_all["bytes_on_disk"]["memory.db"] > 0
     of_ana = parsed(cli, "memory", "stats", "--user", "ana")
     assert of_ana["tasks"] == {"travel": 4}
-    assert (of_ana["with outcome"], of_ana["not distilled"], of_ana["persona versions"]) == (
+    assert (of_ana["with_outcome"], of_ana["not_distilled"], of_ana["persona_versions"]) == (
         4,
         4,
         2,

@@ -10,6 +10,7 @@ from persona_agent.persona import PersonaDiff
 from persona_agent.schema import (
     FINAL,
     Claim,
+    Fact,
     GateResult,
     Persona,
     Revision,
@@ -155,3 +156,13 @@ def test_history_and_diff_tell_the_terms_that_a_version_was_judged_by(
     assert PersonaDiff.model_validate_json(found).terms == terms
     same = cli("persona", "diff", "--user", "ana", "--from", "1", "--to", "1").stdout
     assert "judged" not in same
+
+
+def test_statements_are_shown_before_there_is_a_version(cli: Cli, agent: PersonaAgent) -> None:
+    agent.record_sync("dan", "tea?", "yes")
+    said = Fact(user_id="dan", text="The user said: I never eat pork.", sources=("turn",))
+    agent.memory.facts.add([said])
+    shown = cli("persona", "show", "--user", "dan").stdout
+    assert "dan, as stated" in shown and "I never eat pork." in shown
+    compared = cli("persona", "diff", "--user", "dan")
+    assert compared.returncode == 2 and "no version yet" in compared.stderr

@@ -124,6 +124,7 @@ def test_a_record_may_name_its_own_user(write: Write) -> None:
         (HEADING, "a.csv", ["no interactions"]),
         ("[{]", "a.json", ["not valid JSON"]),
         (json.dumps(ROW) + "\n{", "a.jsonl", ["line 2"]),
+        ('{"user": "ada"\n', "a.jsonl", ["line 1: not valid JSON", "(column 15)"]),
         ([ROW, 5], "a.json", ["record 2", "a number"]),
         ([{"query": "a"}], "a.json", ["record 1", "'user' is missing"]),
         ([{"user": "a"}], "a.json", ["record 1", "'query' is missing"]),

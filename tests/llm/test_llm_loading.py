@@ -69,3 +69,17 @@ loaded = {"litellm", "openai", "httpx", "torch", "langgraph"} & sys.modules.keys
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.slow
+def test_providers_that_are_imported_late_warn_nobody() -> None:
+    program = """
+import importlib, os, warnings
+from persona_agent.llm import litellm_runtime
+user = type("User", (), {})()
+litellm_runtime.load(user)
+warnings.simplefilter("error")
+for name in ("ollama.completion", "cohere.chat"):
+    importlib.import_module(f"litellm.llms.{name}.transformation")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -38,6 +38,17 @@ def events(answer: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
     return [(kind[7:], json.loads(data[6:])) for kind, data in blocks]
 
 
+def test_an_unknown_path_is_told_where_the_api_is_described(offline: Running) -> None:
+    with offline.client(user="ana") as api:
+        for answer in (api.get("/v1/nothing"), api.post("/"), api.get("/v1/persona/")):
+            assert answer.status_code == 404
+            told = answer.json()["error"]
+            assert told["message"] == "there is nothing at this path: the API is described at /docs"
+            assert told["code"] == "not_found"
+        assert api.get("/docs").status_code == 200
+        assert api.delete("/v1/models").status_code == 405
+
+
 def test_a_claim_is_stated_corrected_pinned_deleted_and_brought_back(offline: Running) -> None:
     with offline.client(user="ana") as api:
         assert api.get("/v1/persona").status_code == 404

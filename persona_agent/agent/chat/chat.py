@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
@@ -15,6 +16,7 @@ from persona_agent.agent.chat.repairs import Repairs
 from persona_agent.agent.chat.threads import ThreadFile, ThreadLocks, thread_id, user_prefix
 from persona_agent.agent.chat.tools import ChatTool, Toolbox, ToolFunction, built_in_tools
 from persona_agent.agent.chat.turn import Steps, Turn
+from persona_agent.agent.inputs import explain
 from persona_agent.agent.served import no_persona
 from persona_agent.agent.traces import TRACES_FILE, RecalledTrace, Trace, TraceStore
 from persona_agent.errors import (
@@ -69,6 +71,15 @@ def _not_blank(value: str) -> str:
     return value
 
 
+@dataclass
+class _Reader:
+    """Who reads a turn: what waits to be read, what was, and whether nobody reads any more."""
+
+    pieces: asyncio.Queue[str | Turn | None] = field(default_factory=asyncio.Queue)
+    sent: str = ""
+    left: bool = False
+
+
 class _Message(Record):
     user: UserId
     thread: UserId
@@ -114,7 +125,10 @@ class Chat:
         )
 
     def add_tool(self, tool: Tool, run: ToolFunction) -> None:
-        """Offer the model another tool. Raises InputError when there is one of that name."""
+        """Offer the model another tool, an async function or a plain one.
+
+        Raises InputError when there is one of that name.
+        """
         self._tools.add(ChatTool(tool, run))
 
     async def turn(self, user: str, text: str, *, thread: str) -> ChatTurn:
@@ -139,7 +153,9 @@ class Chat:
         """Yield pieces of the answer as they come, then the whole turn as the last item.
 
         Text that the model writes beside a tool call is streamed, but is no part of the answer.
-        Raises what :meth:`turn` raises. Closing the iterator early drops the turn.
+        Raises what :meth:`turn` raises. Of a turn that is left early (the iterator is closed, its
+        reader cancelled) the message is stored with what of the answer was sent; the thread stays
+        as it was. One that still waited for its thread was not begun, and leaves nothing.
         """
         async with aclosing(self._run(_turn(user, text, thread, streaming=True))) as pieces:
             async for piece in pieces:
@@ -191,32 +207,45 @@ class Chat:
 
     async def _run(self, turn: Turn) -> AsyncGenerator[str | ChatTurn, None]:
         """Run a turn in a task of its own, so that a slow reader holds up nobody else."""
-        pieces: asyncio.Queue[str | Turn | None] = asyncio.Queue()
-        task = asyncio.create_task(self._drive(turn, pieces))
+        reader = _Reader()
+        task = asyncio.create_task(self._drive(turn, reader))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
-            while (piece := await pieces.get()) is not None:
-                yield _result(piece) if isinstance(piece, Turn) else piece
+            while (piece := await reader.pieces.get()) is not None:
+                if isinstance(piece, Turn):
+                    yield _result(piece)
+                else:
+                    reader.sent += piece
+                    yield piece
             await _outcome(task)
         finally:
+            reader.left = True
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _drive(self, turn: Turn, pieces: asyncio.Queue[str | Turn | None]) -> None:
+    async def _drive(self, turn: Turn, reader: _Reader) -> None:
         key = thread_id(turn.user, turn.thread)
         try:
             async with self._locks.hold(key):
-                graph = self._graph
-                if graph is None:
-                    graph = await asyncio.to_thread(self._start)
-                async with aclosing(graph.run(key, turn)) as run:
-                    async for piece in run:
-                        if isinstance(piece, Turn):
-                            await asyncio.to_thread(self._trace, piece)
-                        pieces.put_nowait(piece)
+                try:
+                    await self._answer(key, turn, reader)
+                except asyncio.CancelledError:
+                    if turn.streaming and reader.left:
+                        await self._steps.remember_left(turn, reader.sent)
+                    raise
         finally:
-            pieces.put_nowait(None)
+            reader.pieces.put_nowait(None)
+
+    async def _answer(self, key: str, turn: Turn, reader: _Reader) -> None:
+        graph = self._graph
+        if graph is None:
+            graph = await asyncio.to_thread(self._start)
+        async with aclosing(graph.run(key, turn)) as run:
+            async for piece in run:
+                if isinstance(piece, Turn):
+                    await asyncio.to_thread(self._trace, piece)
+                reader.pieces.put_nowait(piece)
 
     def _trace(self, turn: Turn) -> None:
         """Keep the trace of a turn; a turn that cannot be traced is answered all the same."""
@@ -252,9 +281,7 @@ def _turn(user: str, text: str, thread: str, *, streaming: bool) -> Turn:
     try:
         message = _Message(user=user, thread=thread, text=text)
     except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        what = problem["msg"].removeprefix("Value error, ")
-        raise InputError(f"{problem['loc'][0]}: {what}") from None
+        raise InputError(explain(error)) from None
     return Turn(
         user=message.user,
         thread=message.thread,

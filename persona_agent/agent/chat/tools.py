@@ -8,6 +8,7 @@ a tool did.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
@@ -61,8 +62,12 @@ class ToolRequest(Record):
     sent: tuple[str, ...] = ()
 
 
-ToolFunction = Callable[[ToolRequest], Awaitable[str]]
-"""Runs a tool. Raise ValueError (or InputError) to tell the model what is wrong with its call."""
+ToolFunction = Callable[[ToolRequest], Awaitable[str] | str]
+"""Runs a tool. Raise ValueError (or InputError) to tell the model what is wrong with its call.
+
+A plain function runs in a thread, so that one that blocks holds up nobody else; of one that takes
+too long the result is left, but the thread cannot be stopped.
+"""
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ class Toolbox:
             return f"there is no tool {shorten(name, 60)!r}, only {sorted(self._tools)}"
         try:
             async with asyncio.timeout(self._timeout):
-                text = str(await tool.run(request))
+                text = str(await _result(tool.run, request))
         except ValidationError as error:
             return f"the arguments of {name} are wrong: {_problems(error)}"
         except TimeoutError:
@@ -150,6 +155,14 @@ class Toolbox:
             logger.warning("tool %r failed", name, exc_info=True)
             return f"{name} failed ({type(error).__name__})"
         return text if len(text) <= LONGEST_RESULT else text[:LONGEST_RESULT] + "\n(cut off here)"
+
+
+async def _result(run: ToolFunction, request: ToolRequest) -> object:
+    """Return what a tool gives, of an async function or of a plain one."""
+    called = run if inspect.isroutine(run) else type(run).__call__
+    waits = inspect.iscoroutinefunction(run) or inspect.iscoroutinefunction(called)
+    given = run(request) if waits else await asyncio.to_thread(run, request)
+    return await given if inspect.isawaitable(given) else given
 
 
 def built_in_tools(memory: Memory, *, wikipedia: bool, timeout: float) -> list[ChatTool]:

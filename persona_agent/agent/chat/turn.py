@@ -354,21 +354,32 @@ class Steps:
 
     async def remember(self, turn: Turn) -> Turn:
         """Store the turn as an episode; its outcome comes with the user's feedback."""
+        await asyncio.to_thread(self._store, turn, turn.answer, turn.vector)
+        return turn
+
+    async def remember_left(self, turn: Turn, sent: str) -> None:
+        """Store a turn that nobody waits for any more, with what of its answer was sent.
+
+        One that was remembered already stays as it is.
+        """
+
+        def store() -> None:
+            vector = self._memory.embedder.embed([turn.text])[0]
+            self._store(turn, sent.strip() or None, vector)
+
+        await asyncio.to_thread(store)
+
+    def _store(self, turn: Turn, answer: str | None, vector: npt.NDArray[np.float32]) -> None:
         episode = Episode(
             id=turn.episode_id,
             user_id=turn.user,
             query=turn.query,
-            response=turn.answer,
+            response=answer,
             at=turn.at,
             metadata={"thread": turn.thread},
         )
-
-        def store() -> None:
-            kept = episode if self._keep_secrets else clean(episode)
-            self._memory.episodes.add([kept], turn.vector[np.newaxis])
-
-        await asyncio.to_thread(store)
-        return turn
+        kept = episode if self._keep_secrets else clean(episode)
+        self._memory.episodes.add([kept], vector[np.newaxis])
 
     def _kept(self, text: str) -> str:
         return text if self._keep_secrets else without_secrets(text)

@@ -191,10 +191,25 @@ class _Request:
         if self._counts:
             table = {normalized(name): n for name, n in self._counts.counts}
             counted = table.get(self._keys[best], 0)
+        if not agreeing and not counted:
+            return self._without_agreement(label)
         return (
             f"{agreeing} of {len(self._cases)} recalled cases and {counted} earlier outcomes "
             f"agree with {label[:60]!r}."
         )
+
+    def _without_agreement(self, label: str) -> str:
+        """Say what is left to go by where no case and no earlier outcome was this answer."""
+        if self.is_rating:
+            left = "the other grades and the tone of the text"
+        elif self._choices:
+            left = "how its wording compares with what was chosen among other options"
+        elif self._said or self._written or self.reading.claims:
+            left = "the wording and what the user is known for besides"
+        else:
+            left = "the wording alone"
+        agrees = f"No recalled case and no earlier outcome agrees with {label[:60]!r}"
+        return f"{agrees}: it goes by {left}."
 
     # --- the parts ------------------------------------------------------------------------------
 

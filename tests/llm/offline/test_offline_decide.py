@@ -379,3 +379,21 @@ async def test_a_decision_with_the_real_embedder_follows_meaning_and_persona() -
     persona = 'Preferences\n- when it is about soldiers and armies: chooses "drama" (seen 9x)'
     steered = await model.ask(DECIDE, DecideInputs(query=query, persona=persona))
     assert steered.choice != plain.choice or steered.confidence < plain.confidence
+
+
+NONE_AGREES = "No recalled case and no earlier outcome agrees with"
+
+
+def test_an_answer_that_nothing_agrees_with_says_what_it_goes_by() -> None:
+    lone = decide(
+        "a big steak for dinner", ("steak", "salad"), "", Case(query="xyzzy", outcome="salad")
+    )
+    assert lone.choice == 1
+    assert lone.reason == f"{NONE_AGREES} 'steak': it goes by the wording alone."
+    agrees = decide(
+        "a big salad for dinner", ("steak", "salad"), "", Case(query="xyzzy", outcome="salad")
+    )
+    assert agrees.reason.startswith("1 of 1 recalled cases and 0 earlier outcomes agree")
+    claimed = 'Preferences\n- chooses "steak" (seen 12x)'
+    known = decide("xyzzy", ("steak", "salad"), claimed, Case(query="plugh", outcome="salad"))
+    assert known.choice == 1 and known.reason.endswith("what the user is known for besides.")
