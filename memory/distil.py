@@ -35,13 +35,16 @@ async def distil(
 ) -> list[Fact]:
     """Distil the episodes that were not yet, oldest first, in batches; return what was learned.
 
+    A decision waits until the user has settled it.
+
     The facts of a batch and the mark that its episodes are done are written together. When a call
     fails, its batch leaves no trace and comes again next time; earlier batches are kept.
 
     Raises:
         ModelError: a call failed.
     """
-    timeline = await asyncio.to_thread(episodes.timeline, user_id)
+    whole = await asyncio.to_thread(episodes.timeline, user_id)
+    timeline = [one for one in whole if not one.unsettled]
     pending = await asyncio.to_thread(facts.pending, user_id, timeline)
     learned: dict[str, Fact] = {}
     for start in range(0, len(pending), BATCH):

@@ -144,6 +144,11 @@ class Episode(Record):
             raise ValueError("outcome must not be blank; leave it out while it is unknown")
         return self
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether it is a decision that the user did not settle yet: it says nothing of them."""
+        return bool(self.query.options) and self.outcome is None and self.feedback is None
+
 
 class Recalled(Record):
     """An episode found by recall, with its blended score and the cosine similarity in it."""

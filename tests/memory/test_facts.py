@@ -209,7 +209,7 @@ def test_sources_that_are_deleted_take_what_rests_on_them_alone(facts: FactStore
 
 def stored(count: int) -> InMemoryEpisodeStore:
     episodes = InMemoryEpisodeStore()
-    made = [make_episode(f"e{i:02d}", day=i) for i in range(count)]
+    made = [make_episode(f"e{i:02d}", day=i, outcome="abc"[i % 3]) for i in range(count)]
     episodes.add(made, POOL[[0] * count])
     return episodes
 
@@ -237,11 +237,23 @@ async def test_only_what_is_new_is_asked_in_batches(facts: FactStore) -> None:
     assert await distil("ann", episodes, facts, model, DISTIL_FACTS) == []
     sizes = [len(asked.episodes) for _, asked in model.requests if isinstance(asked, DistilInputs)]
     assert sizes == [BATCH, BATCH, 1]
-    episodes.set_outcome("ann", "e03", outcome="a")
+    episodes.set_outcome("ann", "e03", outcome="b")
     await distil("ann", episodes, facts, model, DISTIL_FACTS)
     (_, last) = model.requests[-1]
     assert isinstance(last, DistilInputs)
     assert [episode.id for episode in last.episodes] == ["e03"]
+
+
+async def test_a_decision_waits_until_it_is_settled(facts: FactStore) -> None:
+    episodes = InMemoryEpisodeStore()
+    episodes.add([make_episode("e1")], POOL[:1])
+    model = ScriptedModel({"distil_facts": {"facts": [{"text": "takes a", "sources": ["E1"]}]}})
+    assert await distil("ann", episodes, facts, model, DISTIL_FACTS) == []
+    assert model.requests == []
+    episodes.set_outcome("ann", "e1", outcome="a")
+    assert [one.text for one in await distil("ann", episodes, facts, model, DISTIL_FACTS)] == [
+        "takes a"
+    ]
 
 
 async def test_a_contradicted_fact_is_superseded(facts: FactStore) -> None:
@@ -252,7 +264,7 @@ async def test_a_contradicted_fact_is_superseded(facts: FactStore) -> None:
     ]
     model = ScriptedModel({"distil_facts": script})
     (old,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
-    episodes.add([make_episode("moved", day=9)], POOL[:1])
+    episodes.add([make_episode("moved", day=9, outcome="a")], POOL[:1])
     (new,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
     assert facts.current("ann") == [new]
     assert [one.superseded_by for one in facts.history("ann")] == [new.id, None]
@@ -269,7 +281,7 @@ async def test_a_known_fact_is_confirmed_by_later_episodes(facts: FactStore) -> 
     ]
     model = ScriptedModel({"distil_facts": script})
     (old,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
-    episodes.add([make_episode("again", day=9)], POOL[:1])
+    episodes.add([make_episode("again", day=9, outcome="b")], POOL[:1])
     (again,) = await distil("ann", episodes, facts, model, DISTIL_FACTS)
     assert (again.id, again.text, again.valid_from) == (old.id, "likes tea", old.valid_from)
     assert again.sources == ("e00", "again")

@@ -133,7 +133,7 @@ def test_forgetting_takes_everything_of_one_user(memory: Memory) -> None:
 def test_no_fact_names_an_episode_that_was_deleted_while_it_was_distilled(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
-    episodes = [make_episode(f"e{day}", user="ann", day=day) for day in range(3)]
+    episodes = [make_episode(f"e{day}", user="ann", day=day, outcome="a") for day in range(3)]
     memory.episodes.add(episodes, memory.embedder.embed([one.query.text for one in episodes]))
     delete = memory.episodes.delete
 

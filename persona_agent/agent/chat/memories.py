@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.lately import lately_stated
-from persona_agent.schema import ContextPolicy, Episode, Persona, Recalled
+from persona_agent.schema import ContextPolicy, Persona, Recalled
 
 if TYPE_CHECKING:
     from persona_agent.memory import Memory
@@ -72,12 +72,7 @@ def nearest(
     """
     user, blend = persona.user_id, persona.policy.blend
     found = memory.episodes.recall(user, vector, limit=limit, blend=blend)
-    telling = [one for one in found if _tells(one.episode)]
+    telling = [one for one in found if not one.episode.unsettled]
     if len(telling) < len(found):
         telling += memory.episodes.recall(user, vector, limit=limit, blend=blend, with_outcome=True)
     return telling
-
-
-def _tells(episode: Episode) -> bool:
-    settled = episode.outcome is not None or episode.feedback is not None
-    return settled or not episode.query.options
