@@ -209,6 +209,11 @@ TASKS = (
 )
 
 
+_FREE_TEXT = re.compile(
+    r"\s*(?:generate an? (?:headline|title|subject)|paraphrase)\b", re.IGNORECASE
+)
+
+
 def task_named(name: str) -> Task:
     """Return the task with this name or alias (``LaMP-3``). Raises InputError."""
     wanted = name.strip().lower().replace("_", "-")
@@ -228,6 +233,11 @@ def task_of(question: str, profile: Item | None, place: Place) -> Task:
     for task in TASKS:
         if task.asks.search(question):
             return task
+    if _FREE_TEXT.match(question):
+        place.fail(
+            "asks for a text to be written (LaMP-4 to LaMP-7): only tasks with one right answer "
+            "among options or grades are evaluated"
+        )
     for task in TASKS:
         if profile is not None and any(profile.has(*fields) for fields in task.profile):
             return task

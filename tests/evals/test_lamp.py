@@ -258,6 +258,12 @@ def bad_query(**changes: Any) -> dict[str, Any]:
         ([bad_query(input="-")], ["query 1", "'input' is missing"]),
         ([bad_query(input="which tag does this movie have?")], ["'input'", "expected '... tags:"]),
         (one_user("Who?", "me", {"name": "x"}), ["cannot tell the task", "--task"]),
+        (
+            one_user(
+                "Generate a title for the following abstract of a paper: bees", "b", {"title": "x"}
+            ),
+            ["asks for a text to be written"],
+        ),
         (one_user(REVIEW, "6", {"text": "t", "score": 1}), ["query 1", "'gold'", "'6'"]),
         (one_user(REVIEW, "5", {"text": "t", "score": 9}), ["profile item 1", "'score'", "'9'"]),
         (one_user(CITING, "[3]", {"title": "t", "citation": "c"}), ["query 1", "'[3]'"]),
