@@ -25,7 +25,7 @@ async def choose_policy(best: Candidate, judge: Judge) -> Candidate:
     trials = await judge.simulated("replay", best.persona, judge.slices.replay)
     for name, candidate in CANDIDATES.items():
         policy = suited(candidate)
-        if policy == best.persona.policy or policy == ContextPolicy.generic():
+        if policy == best.persona.policy or policy.is_generic:
             continue
         rival = showing(best, policy)
         tried = await judge.trials.of(rival.persona, judge.slices.replay)

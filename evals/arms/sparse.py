@@ -6,7 +6,7 @@ import dataclasses
 
 from persona_agent.evals.arms.arm import Answerer, Arm, Bench
 from persona_agent.evals.data.eval_data import EvalUser
-from persona_agent.schema import ContextPolicy, Persona
+from persona_agent.schema import Persona
 
 SPARSE = "persona-sparse"
 MOST_CLAIMS = 3
@@ -17,7 +17,7 @@ LISTED = 15
 def at_most_one(persona: Persona) -> Persona:
     """Show at most one recalled episode, the outcomes of others, and few claims; ask briefly."""
     policy = persona.policy
-    if policy == ContextPolicy.generic():
+    if policy.is_generic:
         return persona
     least = policy.model_copy(
         update={

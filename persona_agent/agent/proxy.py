@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from persona_agent.agent.batches import WORKERS, Batches
-from persona_agent.agent.chat.memories import nearest
+from persona_agent.agent.chat.memories import with_other_tasks
 from persona_agent.agent.chat.prompt import memory_line
 from persona_agent.agent.chat.turn import TASK
 from persona_agent.agent.context import ContextBuilder
@@ -32,7 +32,7 @@ from persona_agent.persona.render import claims_shown
 from persona_agent.prompts import PromptInputs, TypedPrompt
 from persona_agent.prompts.parts import NOTHING
 from persona_agent.protocols import ChatReply
-from persona_agent.schema import ContextPolicy, Episode, Persona, Query, Recalled, new_id
+from persona_agent.schema import Episode, Persona, Query, Recalled, new_id
 from persona_agent.schema.episode import clean
 
 Message = dict[str, Any]
@@ -69,7 +69,6 @@ class ProxyInputs(PromptInputs):
 
 
 PROXY = TypedPrompt("proxy", ProxyInputs, ChatReply)
-_GENERIC = ContextPolicy.generic()
 
 
 @dataclass(frozen=True)
@@ -236,20 +235,21 @@ class Proxy:
         What the user lately stated of themselves in other conversations comes on top. What stands
         earlier in this one anyway is left out.
         """
-        policy = persona.policy
-        if policy == _GENERIC:
+        if persona.policy.is_generic:
             return ()
         users = [message for message in messages if message.get("role") == "user"]
         said = {_text(message) for message in users[:-1]}
-        found: dict[str, Recalled] = {}
-        if most := policy.recalled:
-            limit = most + min(len(said), most)
-            wider = nearest(self._memory, persona, vector, limit=limit)
-            first = [*answered[: (most + 1) // 2], *wider]
-            kept = {one.episode.id: one for one in first if one.episode.query.text not in said}
-            found = dict(list(kept.items())[:most])
-        stated = self._lately.stated(persona.user_id, vector, without=found.keys(), said=said)
-        return (*found.values(), *stated)
+        found = with_other_tasks(
+            self._memory,
+            persona,
+            vector,
+            answered=answered,
+            is_present=lambda one: one.query.text in said,
+            most_present=min(len(said), persona.policy.recalled),
+        )
+        shown = {one.episode.id for one in found}
+        stated = self._lately.stated(persona.user_id, vector, without=shown, said=said)
+        return (*found, *stated)
 
 
 def merged(messages: Sequence[Message], section: str) -> list[Message]:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from persona_agent.agent.last_made import LastMade
 from persona_agent.memory import Memory
 from persona_agent.optimizer.draft import with_stated
-from persona_agent.schema import ContextPolicy, Persona
+from persona_agent.schema import Persona
 
 MOST_USERS = 200
 """Of whom a persona with statements on top is kept: it holds its version alive."""
-
-_GENERIC = ContextPolicy.generic()
 
 
 class Served:
@@ -39,7 +37,7 @@ class Served:
         neither version nor facts changed.
         """
         user, facts = persona.user_id, self._memory.facts
-        stamp = None if persona.policy == _GENERIC else facts.stamp(user)
+        stamp = None if persona.policy.is_generic else facts.stamp(user)
         if stamp is None:
             return persona
 

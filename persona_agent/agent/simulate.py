@@ -13,7 +13,7 @@ from persona_agent.optimizer.imagined import is_simulated
 from persona_agent.optimizer.loss import episode_loss
 from persona_agent.optimizer.objective import TermReader
 from persona_agent.protocols import Embedder, EpisodeStore, LanguageModel, Vectors
-from persona_agent.schema import ContextPolicy, Episode, Persona, Terms, Trial
+from persona_agent.schema import Episode, Persona, Terms, Trial
 
 EARLIER = 3
 """Earlier answers of the agent to similar questions that a text must not contradict."""
@@ -176,6 +176,6 @@ class Simulator:
 
 def _shown(persona: Persona) -> list[str]:
     """Return the statements that a persona's policy shows."""
-    if persona.policy == ContextPolicy.generic():
+    if persona.policy.is_generic:
         return []
     return [claim.text for claim in persona.claims if persona.policy.show_claims or claim.protected]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from persona_agent.schema import Claim, ContextPolicy, Persona, Section, TaskStatistics
+from persona_agent.schema import Claim, Persona, Section, TaskStatistics
 
 CHARACTERS_PER_TOKEN = 4
 LEAST_TOKENS = 20
@@ -49,7 +49,7 @@ def render(persona: Persona, *, max_tokens: int = 600) -> str:
         render_statistics(persona.statistics, max_tokens // 2) if policy.show_statistics else ""
     )
     left -= estimate_tokens(counts)
-    if policy != ContextPolicy.generic():
+    if not policy.is_generic:
         shown = [claim for claim in persona.claims if policy.show_claims or claim.protected]
         chosen = _within(shown, left)
         blocks.extend(_section(section, chosen) for section in Section)

@@ -145,6 +145,14 @@ class ContextPolicy(Record):
             show_demonstrations=False,
         )
 
+    @property
+    def is_generic(self) -> bool:
+        """Whether nothing of the user is shown."""
+        return self == _GENERIC
+
+
+_GENERIC = ContextPolicy.generic()
+
 
 class Alternative(Record):
     """What an earlier version learned and showed, to answer where it did better."""

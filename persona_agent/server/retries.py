@@ -55,16 +55,18 @@ class Retries:
             mine.cancel()  # nothing where it is done
             del self._whole[key]
 
-    async def stream(
+    def stream(
         self, asked: ChatRequest, events: AsyncGenerator[bytes, None]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the events. Raises ApiError (409) while an equal request is being streamed."""
+        """Return the events; they raise ApiError (409) while an equal request is streamed."""
+        if asked.episode_id is None:
+            return events
+        return self._alone(_key(asked, asked.episode_id), events)
+
+    async def _alone(
+        self, key: _Key, events: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
         async with aclosing(events):
-            if asked.episode_id is None:
-                async for event in events:
-                    yield event
-                return
-            key = _key(asked, asked.episode_id)
             if key in self._streamed:
                 raise ApiError(
                     409,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -99,24 +98,16 @@ class ChoiceReader:
 
     def __init__(self, embedder: Embedder, *, most: int = MOST_KEPT) -> None:
         """Take the embedder, and how many results are kept."""
-        self._embedder = embedder
-        self._most = most
-        self._found: OrderedDict[tuple[Query, tuple[Case, ...]], Array] = OrderedDict()
-        self._lock = threading.Lock()
+
+        @lru_cache(maxsize=most)
+        def read(query: Query, past: tuple[Case, ...]) -> Array:
+            return from_choices(query, past, embedder)
+
+        self._read = read
 
     def __call__(self, query: Query, past: Sequence[Case]) -> Array:
         """Return log-odds, not to be changed in place; shape (options,)."""
-        key = query, tuple(past)
-        with self._lock:
-            if (known := self._found.get(key)) is not None:
-                self._found.move_to_end(key)
-                return known
-        scores = from_choices(query, past, self._embedder)
-        with self._lock:
-            self._found[key] = scores
-            if len(self._found) > self._most:
-                self._found.popitem(last=False)
-        return scores
+        return self._read(query, tuple(past))
 
 
 def _alike(options: Sequence[str], embedder: Embedder) -> Array:
